@@ -1,0 +1,1 @@
+"""Windows and the rules that decide who enters a cohort."""

