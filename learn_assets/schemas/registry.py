@@ -1,0 +1,57 @@
+"""Which contract belongs to which table; the look-up every check, schema and doc goes through."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from learn_assets.schemas import derived, records
+from learn_assets.schemas.records import Table
+
+VALIDATED: dict[str, type[Table]] = {
+    "patient": records.Patient,
+    "diagnosis": records.Diagnosis,
+    "procedure": records.Procedure,
+    "medication": records.Medication,
+    "lab_result": records.LabResult,
+    "terminology": records.Terminology,
+    "cohort_table": records.CohortTable,
+    "cohort_feature": records.CohortFeature,
+    "genetic_score": records.GeneticScore,
+}
+
+TABLES: dict[str, type[Table]] = {
+    **VALIDATED,
+    "code_list": derived.CodeList,
+    "packaged_description": derived.PackagedDescription,
+    "ndc_to_rxnorm": derived.NdcToRxnorm,
+    "rxnorm_name": derived.RxnormName,
+    "code_description": derived.CodeDescription,
+    "normalized_medication": derived.NormalizedMedication,
+    "unmapped_codes": derived.UnmappedCodes,
+    "description_coverage": derived.DescriptionCoverage,
+    "index_events": derived.IndexEvents,
+    "exclusion_events": derived.ExclusionEvents,
+    "severe_outcome_events": derived.SevereOutcomeEvents,
+    "cohort": derived.Cohort,
+    "attrition": derived.Attrition,
+    "scoring_population": derived.ScoringPopulation,
+    "narratives": derived.Narratives,
+    "event_counts": derived.EventCounts,
+    "latest_measurement": derived.LatestMeasurement,
+    "cross_validation": derived.CrossValidation,
+    "performance": derived.Performance,
+    "risk_scores": derived.RiskScores,
+}
+
+
+def schema_of(table: str) -> type[Table]:
+    """Return the contract of a table; a quarantine twin shares one. KeyError names the table."""
+    if table.endswith("_quarantine"):
+        return records.Quarantine
+    return TABLES[table]
+
+
+def empty_frame(table: str) -> pl.DataFrame:
+    """Return a table without rows that satisfies its contract. KeyError names the table."""
+    columns = schema_of(table).to_schema().columns
+    return pl.DataFrame(schema={name: column.dtype.type for name, column in columns.items()})
