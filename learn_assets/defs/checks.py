@@ -1,0 +1,65 @@
+"""Asset checks: one factory turns each table's contract into a blocking check of counts only."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from learn_assets.cohort.windows import Window
+from learn_assets.defs.partitions import cell_partitions, window_partitions
+from learn_assets.defs.resources import LakeResource
+from learn_assets.study import Study
+from learn_assets.validation.contracts import check_table
+
+WINDOWED = (
+    "cohort",
+    "attrition",
+    "scoring_population",
+    "event_counts",
+    "latest_measurement",
+)
+CELLED = ("cross_validation", "performance", "risk_scores")
+
+
+def place_of(context: dg.AssetCheckExecutionContext) -> tuple[str | None, str | None]:
+    """Return the window key and the encoder id of the partition under check, or None."""
+    if not context.has_partition_key:
+        return None, None
+    key = context.partition_key
+    if isinstance(key, dg.MultiPartitionKey):
+        return key.keys_by_dimension["window"], key.keys_by_dimension["encoder"]
+    return Window.from_key(key).key, None
+
+
+def contract_check(study: Study, table: str) -> dg.AssetChecksDefinition:
+    """Return the blocking check that holds a table against its Pandera contract."""
+    partitions = None
+    if table in WINDOWED:
+        partitions = window_partitions(study)
+    if table in CELLED:
+        partitions = cell_partitions(study)
+
+    @dg.asset_check(
+        asset=table,
+        name="contract",
+        blocking=True,
+        partitions_def=partitions,
+        description="Columns, types, ranges, allowed values and keys, as the contract says.",
+    )
+    def contract(
+        context: dg.AssetCheckExecutionContext, lake: LakeResource
+    ) -> dg.AssetCheckResult:
+        window, encoder = place_of(context)
+        outcome = check_table(lake.open().path(table, window, encoder), table)
+        return dg.AssetCheckResult(
+            passed=outcome.passed,
+            metadata={
+                f"{failure.column}: {failure.check}": failure.count for failure in outcome.failures
+            },
+        )
+
+    return contract
+
+
+def contract_checks(study: Study, tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:
+    """Return the contract check of each table."""
+    return [contract_check(study, table) for table in tables]

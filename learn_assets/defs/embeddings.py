@@ -1,0 +1,42 @@
+"""Group embeddings: the vectors of each patient and kind, one partition a window and encoder."""
+
+import dagster as dg
+
+from learn_assets.defs.metadata import table_result
+from learn_assets.defs.partitions import cell_of, cell_partitions, on_window
+from learn_assets.defs.resources import LakeResource
+from learn_assets.embedding.cell import embed_cell
+from learn_assets.study import Study
+
+
+def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
+    """Return the asset that embeds the narratives of a cell's patients."""
+
+    @dg.asset(
+        name="patient_embeddings",
+        group_name="embeddings",
+        owners=[study.owner],
+        kinds={"pytorch", "huggingface", "parquet"},
+        pool="gpu",
+        partitions_def=cell_partitions(study),
+        deps=["narratives", on_window("cohort"), on_window("scoring_population")],
+        description="One vector a patient and kind: its chunks' mean, weighted by their tokens.",
+    )
+    def patient_embeddings(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        window, encoder = cell_of(context, study)
+        embedded = embed_cell(study, lake.open(), window, encoder)
+        stats = embedded.statistics
+        return table_result(
+            "patient_embeddings",
+            embedded.stamp,
+            patients=embedded.patients,
+            chunks=stats.chunks,
+            chunks_embedded=stats.embedded,
+            chunks_reused=stats.reused,
+            tokens_per_second=round(stats.tokens_per_second),
+            seconds=round(stats.seconds, 2),
+        )
+
+    return patient_embeddings

@@ -1,0 +1,68 @@
+"""Group ingest: the source's files as they were read, every column as text."""
+
+import dagster as dg
+
+from learn_assets.defs.resources import LakeResource
+from learn_assets.sources.ingest import ingest_rxnorm, ingest_table, source_fingerprint
+from learn_assets.study import Study
+
+RAW_TABLES: dict[str, str] = {
+    "patient": "Demographics as the source has them.",
+    "diagnosis": "Diagnosis records as read.",
+    "procedure": "Procedure records as read.",
+    "medication": "Drug records as read.",
+    "lab_result": "Laboratory results as read.",
+    "terminology": "Descriptions of codes that the site ships.",
+    "cohort_table": "The extract's own cohort table; empty when there is none.",
+    "genetic_score": "Genetic risk scores; empty when there are none.",
+}
+
+
+def raw_asset(study: Study, table: str) -> dg.AssetsDefinition:
+    """Return the asset that reads one raw table."""
+
+    @dg.asset(
+        name=f"raw_{table}",
+        group_name="ingest",
+        owners=[study.owner],
+        kinds={"polars", "parquet"},
+        description=RAW_TABLES[table],
+    )
+    def raw(lake: LakeResource) -> dg.MaterializeResult:
+        opened = lake.open()
+        report = ingest_table(study, opened, table)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(source_fingerprint(study, opened, table)),
+            metadata={
+                **dg.TableMetadataSet(row_count=report.rows_read - report.rows_malformed),
+                "rows_read": report.rows_read,
+                "rows_malformed": report.rows_malformed,
+                "files": len(report.files),
+            },
+        )
+
+    return raw
+
+
+def rxnorm_asset(study: Study) -> dg.AssetsDefinition:
+    """Return the asset that reads the RxNorm release files."""
+
+    @dg.asset(
+        name="rxnorm_release",
+        group_name="ingest",
+        owners=[study.owner],
+        kinds={"polars", "parquet"},
+        description="RXNCONSO, RXNSAT (NDC rows), RXNREL and RXNATOMARCHIVE; absent files are empty.",
+    )
+    def rxnorm_release(lake: LakeResource) -> dg.MaterializeResult:
+        reports = ingest_rxnorm(study, lake.open())
+        return dg.MaterializeResult(
+            metadata={f"rows_{report.table}": report.rows_read for report in reports}
+        )
+
+    return rxnorm_release
+
+
+def ingest_assets(study: Study) -> list[dg.AssetsDefinition]:
+    """Return every asset of the group."""
+    return [*(raw_asset(study, table) for table in RAW_TABLES), rxnorm_asset(study)]

@@ -1,0 +1,54 @@
+"""Jobs: the stages a user launches, each of assets that share their partitions."""
+
+import dagster as dg
+
+from learn_assets.defs.partitions import cell_partitions, window_partitions
+from learn_assets.study import Study
+
+DATA_TABLES = "data_tables"
+COHORT_TABLES = "cohort_tables"
+RISK_MODELS = "risk_models"
+RESULTS = "results"
+
+WINDOW_ASSETS = (
+    "cohort",
+    "attrition",
+    "scoring_population",
+    "event_counts",
+    "latest_measurement",
+)
+CELL_ASSETS = (
+    "patient_embeddings",
+    "cross_validation",
+    "model_bundle",
+    "risk_scores",
+    "performance",
+)
+RESULT_ASSETS = ("results_page",)
+
+
+def stage_jobs(study: Study) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Return the four stages: tables, then each window, then each cell, then the page."""
+    windows = dg.AssetSelection.assets(*WINDOW_ASSETS)
+    cells = dg.AssetSelection.assets(*CELL_ASSETS)
+    page = dg.AssetSelection.assets(*RESULT_ASSETS)
+    return [
+        dg.define_asset_job(
+            DATA_TABLES,
+            dg.AssetSelection.all(include_sources=False) - windows - cells - page,
+            description="Everything that no window changes: ingest, validation, vocabulary, texts.",
+        ),
+        dg.define_asset_job(
+            COHORT_TABLES,
+            windows,
+            partitions_def=window_partitions(study),
+            description="Cohort, attrition and counts of one window.",
+        ),
+        dg.define_asset_job(
+            RISK_MODELS,
+            cells,
+            partitions_def=cell_partitions(study),
+            description="Embeddings, models, scores and performance of one window and encoder.",
+        ),
+        dg.define_asset_job(RESULTS, page, description="The results page of the study."),
+    ]

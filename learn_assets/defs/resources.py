@@ -1,0 +1,18 @@
+"""Resources: the study's lake, opened by each step on its own."""
+
+import dagster as dg
+
+from learn_assets.lake import Lake
+
+
+class LakeResource(dg.ConfigurableResource):
+    """The tables of one study under LEARN_HOME."""
+
+    study_name: str
+    home: str
+
+    def open(self) -> Lake:
+        """Return the lake; LEARN_HOME wins over `home`."""
+        from pathlib import Path
+
+        return Lake.open(self.study_name, Path(self.home))

@@ -1,0 +1,79 @@
+"""Group validated: canonical tables that hold their contract, each with its quarantine."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from learn_assets.defs.metadata import table_result, table_spec
+from learn_assets.defs.resources import LakeResource
+from learn_assets.lake import Lake
+from learn_assets.study import Study
+from learn_assets.validation.validate import ValidationReport, validate_table
+
+EVENT_TABLES = ("diagnosis", "procedure", "medication", "lab_result")
+VALIDATED_TABLES = ("patient", *EVENT_TABLES, "terminology", "cohort_table", "genetic_score")
+
+
+def upstream_of(table: str) -> list[str]:
+    """Return the assets a validated table is made from."""
+    if table == "patient":
+        # A site without patient.csv has its demographics in the cohort table.
+        return ["raw_patient", "raw_cohort_table"]
+    if table in EVENT_TABLES:
+        return [f"raw_{table}", "patient"]
+    return [f"raw_{table}"]
+
+
+def outputs_of(table: str) -> list[str]:
+    """Return the tables one validation writes."""
+    extra = ["cohort_feature"] if table == "cohort_table" else []
+    return [table, *extra, f"{table}_quarantine"]
+
+
+def validated_asset(study: Study, table: str) -> dg.AssetsDefinition:
+    """Return the asset that turns a raw table into the canonical one and its quarantine."""
+    deps = upstream_of(table)
+    outputs = outputs_of(table)
+
+    @dg.multi_asset(
+        name=f"validate_{table}",
+        specs=[
+            table_spec(
+                output,
+                group="validated",
+                owner=study.owner,
+                kinds={"polars", "pandera", "parquet"},
+                deps=list(deps),
+            )
+            for output in outputs
+        ],
+    )
+    def validated(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult]:
+        opened = lake.open()
+        report = validate_table(study, opened, table)
+        if report.rows_quarantined:
+            context.log.warning(
+                f"{table}: {report.rows_quarantined} of {report.rows_in} rows quarantined; "
+                f"reasons stand in the table {table}_quarantine"
+            )
+        yield from (_result(opened, output, report) for output in outputs)
+
+    return validated
+
+
+def _result(lake: Lake, output: str, report: ValidationReport) -> dg.MaterializeResult:
+    stamp = lake.stamp(output)
+    if stamp is None:
+        raise dg.Failure(f"validation of {report.table} did not write the table {output}")
+    if output.endswith("_quarantine"):
+        return table_result(output, stamp, **{reason: count for reason, count in report.reasons})
+    return table_result(
+        output, stamp, rows_in=report.rows_in, rows_quarantined=report.rows_quarantined
+    )
+
+
+def validated_assets(study: Study) -> list[dg.AssetsDefinition]:
+    """Return every asset of the group."""
+    return [validated_asset(study, table) for table in VALIDATED_TABLES]
