@@ -96,9 +96,10 @@ class Lake:
     ) -> pl.LazyFrame:
         """Return a table lazily. MissingTableError says what to materialize."""
         if self.stamp(table, window, encoder) is None:
-            place = "" if window is None else f" for {window if isinstance(window, str) else window.key}"
+            key = window.key if isinstance(window, Window) else window
+            place = f"table `{table}`" if key is None else f"table `{table}` for {key}"
             raise MissingTableError(
-                f"table `{table}`{place} is not in the lake {self.root}; materialize that asset first"
+                f"{place} is not in the lake {self.root}; materialize that asset first"
             )
         return pl.scan_parquet(self.path(table, window, encoder))
 
@@ -149,8 +150,8 @@ class Lake:
         _sync(staged_stamp)
         if self.stamp(table, window, encoder) != stamp:
             stamp_path.unlink(missing_ok=True)
-        os.replace(staged, path)
-        os.replace(staged_stamp, stamp_path)
+        staged.replace(path)
+        staged_stamp.replace(stamp_path)
         return stamp
 
     @contextmanager
@@ -165,8 +166,10 @@ class Lake:
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder that only its owner can open (mode 0700), and its parents."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Make a folder, and the parents it lacks, that only the owner can open (mode 0700)."""
+    if not path.parent.exists():
+        private_folder(path.parent)
+    path.mkdir(exist_ok=True, mode=0o700)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
 
@@ -187,12 +190,8 @@ def fingerprint_file(path: Path) -> TableStamp:
 
 def _update_digest(digest: hashlib._Hash, frame: pl.DataFrame) -> None:
     # Two 64-bit row hashes side by side: per row, so the size of a batch leaves no trace.
-    flat = frame.select(pl.exclude(pl.Array, pl.List))
-    if flat.width:
-        pair = np.column_stack([flat.hash_rows(seed=seed).to_numpy() for seed in (1, 2)])
-        digest.update(pair.tobytes())
-    for series in frame.select(pl.col(pl.Array, pl.List)).iter_columns():
-        digest.update(np.ascontiguousarray(series.explode().to_numpy()).tobytes())
+    pair = np.column_stack([frame.hash_rows(seed=seed).to_numpy() for seed in (1, 2)])
+    digest.update(pair.tobytes())
 
 
 def _write_batches(path: Path, batches: Iterator[pl.DataFrame], table: str) -> None:

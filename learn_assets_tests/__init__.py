@@ -1,0 +1,1 @@
+"""Tests of learn_assets; the folders mirror the package."""

@@ -1,0 +1,114 @@
+"""Fixtures and settings that every test shares: a private lake, a small study, a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from learn_assets.lake import Lake
+from learn_assets.study import Study
+
+# Set before any library is imported by a test: some read these at import time only.
+os.environ.update(
+    {
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "true",
+        "GX_ANALYTICS_ENABLED": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_OFFLINE": "1",
+        "MPLBACKEND": "Agg",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_OFFLINE": "1",
+    }
+)
+# A developer's own lake, instance and study are out of reach of every test.
+for variable in ("LEARN_HOME", "LEARN_STUDY", "DAGSTER_HOME"):
+    os.environ.pop(variable, None)
+
+# A shared machine may stall for seconds, which says nothing about the code.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slow tests last, so a mistake shows in seconds."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(autouse=True)
+def _isolated_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dagster_home = tmp_path / "dagster_home"
+    dagster_home.mkdir()
+    (dagster_home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home))
+    monkeypatch.setenv("LEARN_HOME", str(tmp_path / "learn_home"))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake of its own."""
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def small_study() -> Study:
+    """A synthetic study of 200 patients, two windows and the quick learners."""
+    return Study.model_validate(
+        {
+            "name": "small",
+            "title": "Small synthetic study",
+            "synthetic": True,
+            "source": {"format": "synthetic", "patients": 200, "seed": 7},
+            "cohort": {
+                "mode": "derived",
+                "index_event": {
+                    "kinds": ["lab_result"],
+                    "code_list": "antinuclear_antibody",
+                    "value_text": ["positive"],
+                },
+                "outcome": {"code_list": "systemic_lupus_erythematosus"},
+            },
+            "windows": [
+                {"LIS": 365, "BP": 90, "FUP": 1825},
+                {"LIS": 365, "BP": 90, "FUP": 730},
+            ],
+            "models": {"learners": ["elastic_net"], "folds": 2},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium that can be driven without a screen."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        reason = "no Chromium on this machine (Debian, Ubuntu: apt-get install chromium)"
+        if os.environ.get("LEARN_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium_arguments() -> list[str]:
+    """Arguments that keep Chromium headless and off the network, with an empty profile."""
+    profile = tempfile.mkdtemp(prefix="chromium-")
+    return [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={profile}",
+    ]

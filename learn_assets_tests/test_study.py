@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from learn_assets.study import Study
+from learn_assets.study_file import StudyFileError, load_study, packaged_studies
+
+GOOD = """\
+name: trial
+title: A trial
+source:
+  format: trinetx
+  folder: extract
+  cohort_table: extract/cohort.txt
+cohort:
+  mode: supplied
+windows:
+  - {LIS: 730, BP: 180, FUP: 1825}
+"""
+
+
+def _write(folder: Path, text: str) -> Path:
+    file = folder / "trial.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _problems(folder: Path, text: str) -> list[tuple[int, str, str]]:
+    with pytest.raises(StudyFileError) as raised:
+        load_study(_write(folder, text))
+    return [(problem.line, problem.key, problem.message) for problem in raised.value.problems]
+
+
+def test_every_packaged_study_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRINETX_FOLDER", "/data/trinetx")
+    monkeypatch.setenv("RXNORM_FOLDER", "/data/rxnorm/rrf")
+    assert {"demo", "gibleed", "sle"} <= set(packaged_studies())
+    for name in packaged_studies():
+        assert load_study(name).name == name
+
+
+def test_paths_are_taken_from_the_folder_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    study = load_study(_write(tmp_path, GOOD + "encoders: [{id: mine, path: models/mine}]\n"))
+    assert study.source.folder == tmp_path / "extract"
+    assert study.source.cohort_table == tmp_path / "extract" / "cohort.txt"
+    assert study.encoder("mine").path == tmp_path / "models" / "mine"
+    assert study.lake.home == Path("/.learn")
+
+
+def test_home_and_variables_are_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXTRACT", "/data/site")
+    monkeypatch.setenv("HOME", "/home/someone")
+    text = GOOD.replace("folder: extract", "folder: ${EXTRACT}/raw") + "lake: {home: ~/lake}\n"
+    study = load_study(_write(tmp_path, text))
+    assert study.source.folder == Path("/data/site/raw")
+    assert study.lake.home == Path("/home/someone/lake")
+
+
+def test_a_study_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    for missing in ("no_such_study", tmp_path / "none.yaml"):
+        with pytest.raises(StudyFileError, match=r"demo.*gibleed.*sle"):
+            load_study(missing)
+
+
+def test_an_unset_variable_is_an_error_on_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    problems = _problems(tmp_path, GOOD.replace("folder: extract", "folder: ${NOT_SET}/raw"))
+    assert [(line, key) for line, key, _ in problems] == [(5, "source.folder")]
+    assert "NOT_SET" in problems[0][2]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("name: a\nwindows: [1\n", 3),
+        ("name: a\n\tb: 1\n", 2),
+        ("name: a\nname: b\n", 2),
+        ("--- \na: 1\n--- \nb: 1\n", 3),
+        ("a: \x00\n", 1),
+    ],
+    ids=["unclosed", "tab", "duplicate key", "two documents", "control character"],
+)
+def test_text_that_is_not_yaml_names_its_line(tmp_path: Path, text: str, line: int) -> None:
+    assert [problem[0] for problem in _problems(tmp_path, text)] == [line]
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "trial.yaml"
+    file.write_bytes("title: Größe".encode("latin-1"))
+    with pytest.raises(StudyFileError, match="UTF-8"):
+        load_study(file)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "words\n"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    ((line, key, message),) = _problems(tmp_path, text)
+    assert (line, key) == (1, "")
+    assert "windows" in message
+
+
+MISTAKES = {
+    "required key": ("title: A trial\n", "", 1, "title", "required"),
+    "unknown key": ("title:", "titel: x\ntitle:", 2, "titel", "did you mean `title`"),
+    "nested unknown": ("  mode:", "  polici: x\n  mode:", 8, "cohort.polici", "`policy`"),
+    "choice": ("mode: supplied", "mode: suplied", 8, "cohort.mode", "supplied, derived"),
+    "source format": ("format: trinetx", "format: fhir", 4, "source.format", "omop, synthetic"),
+    "source without format": ("  format: trinetx\n", "", 3, "source.format", "trinetx"),
+    "key of a source": ("  folder: extract\n", "", 3, "source.folder", "required"),
+    "key of a window": (", FUP: 1825", "", 10, "windows[0].FUP", "required"),
+    "rule in a window": ("FUP: 1825", "FUP: 90", 10, "windows[0]", "FUP must be longer"),
+    "number as text": ("BP: 180", "BP: soon", 10, "windows[0].BP", "integer"),
+    "number out of range": ("LIS: 730", "LIS: -1", 10, "windows[0].LIS", "greater than or equal"),
+    "pattern": ("name: trial", "name: Trial 1", 1, "name", "pattern"),
+    "not a mapping": ("cohort:\n  mode: supplied", "cohort: supplied", 7, "cohort", "mode"),
+    "rule over keys": (
+        "  cohort_table: extract/cohort.txt\n",
+        "",
+        3,
+        "source.cohort_table",
+        "needs",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "says"), MISTAKES.values(), ids=MISTAKES.keys()
+)
+def test_a_mistake_is_explained_once_on_its_line(
+    tmp_path: Path, old: str, new: str, line: int, key: str, says: str
+) -> None:
+    assert old in GOOD
+    ((found_line, found_key, message),) = _problems(tmp_path, GOOD.replace(old, new))
+    assert (found_line, found_key) == (line, key)
+    assert says in message
+
+
+def test_an_unquoted_code_is_refused_because_yaml_reads_a_number(tmp_path: Path) -> None:
+    text = GOOD + "code_lists:\n  lupus:\n    - {code_system: ICD-9-CM, codes: [710.0]}\n"
+    ((line, key, message),) = _problems(tmp_path, text)
+    assert (line, key) == (13, "code_lists.lupus[0].codes")
+    assert "quote" in message
+
+
+def test_an_empty_list_and_a_bad_item_are_told_apart(tmp_path: Path) -> None:
+    ((_, key, message),) = _problems(tmp_path, GOOD + "models: {learners: []}\n")
+    assert (key, message) == ("models.learners", "needs at least 1 item")
+    ((_, key, _),) = _problems(tmp_path, GOOD + "models: {learners: [svn]}\n")
+    assert key == "models.learners[0]"
+
+
+def test_all_mistakes_are_reported_together_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = GOOD.replace("mode: supplied", "mode: x").replace("BP: 180", "BP: y") + "modles: {}\n"
+    with pytest.raises(StudyFileError) as raised:
+        load_study(_write(tmp_path, text))
+    lines = str(raised.value).splitlines()
+    assert [int(re.search(r"trial\.yaml:(\d+):", line)[1]) for line in lines] == [8, 10, 11]
+
+
+def test_the_same_window_or_encoder_twice_is_refused(small_study: Study) -> None:
+    data = small_study.model_dump(by_alias=True)
+    for part in ("windows", "encoders"):
+        with pytest.raises(ValidationError, match=part):
+            Study.model_validate(data | {part: [*data[part], data[part][0]]})
+
+
+def test_results_of_a_synthetic_source_must_be_labelled(small_study: Study) -> None:
+    data = small_study.model_dump(by_alias=True)
+    with pytest.raises(ValidationError, match="synthetic: true"):
+        Study.model_validate(data | {"synthetic": False})
+
+
+def test_a_derived_cohort_needs_its_rules(small_study: Study) -> None:
+    data = small_study.model_dump(by_alias=True)
+    for rule in ("index_event", "outcome"):
+        with pytest.raises(ValidationError, match="derived"):
+            Study.model_validate(data | {"cohort": data["cohort"] | {rule: None}})
+
+
+def test_a_study_survives_its_own_document(small_study: Study) -> None:
+    assert Study.model_validate_json(small_study.model_dump_json(by_alias=True)) == small_study
+
+
+def test_windows_and_encoders_are_found_by_key(small_study: Study) -> None:
+    window = small_study.windows[0]
+    assert small_study.window(window.key) == window
+    with pytest.raises(KeyError, match=re.escape(window.key)):
+        small_study.window("LIS-1_BP-1_FUP-2")
+    with pytest.raises(KeyError, match="minilm"):
+        small_study.encoder("other")
+
+
+def test_a_study_lists_the_code_lists_its_rules_need(small_study: Study) -> None:
+    assert small_study.referenced_code_lists == (
+        "antinuclear_antibody",
+        "systemic_lupus_erythematosus",
+    )
