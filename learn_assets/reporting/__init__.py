@@ -1,0 +1,1 @@
+"""Reporting: what leaves the lake, as masked numbers, figures, one HTML page and a summary."""

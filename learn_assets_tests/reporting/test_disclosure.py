@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learn_assets.reporting.disclosure import WITHHELD, shown, shown_chain, shown_parts
+
+MINIMUM = 11
+counts = st.one_of(st.integers(0, 25), st.integers(0, 5000))
+
+
+def _is_small(count: int) -> bool:
+    return 0 < count < MINIMUM
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0"), (1, "<11"), (10, "<11"), (11, "11"), (12345, "12,345")]
+)
+def test_a_count_alone_is_masked_when_it_is_small(count: int, text: str) -> None:
+    assert shown(count, MINIMUM).text == text
+
+
+@given(st.lists(counts, min_size=1, max_size=6).filter(lambda parts: sum(parts) >= MINIMUM))
+def test_no_small_part_is_what_is_left_of_the_total(parts: list[int]) -> None:
+    result = shown_parts(parts, MINIMUM)
+    pairs = list(zip(result, parts, strict=True))
+    assert all(part.value in (None, count) for part, count in pairs)
+    assert not any(_is_small(count) for part, count in pairs if part.value is not None)
+    assert not _is_small(sum(count for part, count in pairs if part.value is None))
+
+
+@given(st.lists(counts, min_size=1, max_size=9), st.one_of(st.just(0), counts))
+def test_no_small_step_can_be_worked_out_from_what_is_shown(steps: list[int], last: int) -> None:
+    remaining = list(accumulate([last, *steps]))[::-1]
+    chain = shown_chain(remaining, MINIMUM)
+
+    # What a reader can derive: counts shown, and neighbors of a count shown across a shown step.
+    known = {index: count.value for index, count in enumerate(chain.remaining)}
+    for _ in remaining:
+        for index in range(1, len(remaining)):
+            removed = chain.removed[index].value
+            if removed is None:
+                continue
+            if known[index] is None and known[index - 1] is not None:
+                known[index] = known[index - 1] - removed
+            if known[index - 1] is None and known[index] is not None:
+                known[index - 1] = known[index] + removed
+
+    derived = [value for value in known.values() if value is not None]
+    assert not any(_is_small(value) for value in derived)
+    differences = {one - other for one in derived for other in derived}
+    assert not any(_is_small(difference) for difference in differences)
+    assert all(
+        value in (None, count) for value, count in zip(known.values(), remaining, strict=True)
+    )
+
+
+def test_the_final_count_is_kept_and_an_earlier_one_gives_way() -> None:
+    chain = shown_chain([500, 495, 300, 300, 200], MINIMUM)
+    assert [str(count) for count in chain.remaining] == [WITHHELD, "495", "300", "300", "200"]
+    assert [str(count) for count in chain.removed] == ["0", "<11", "195", "0", "100"]
+
+
+def test_a_chain_without_small_steps_is_shown_whole() -> None:
+    chain = shown_chain([500, 400, 300], MINIMUM)
+    assert [count.value for count in chain.remaining] == [500, 400, 300]
+    assert [count.value for count in chain.removed] == [0, 100, 100]
+
+
+def test_a_rising_chain_is_refused() -> None:
+    with pytest.raises(ValueError, match="rise"):
+        shown_chain([10, 20], MINIMUM)
