@@ -1,0 +1,178 @@
+"""Which column is which: header variants, unnamed id columns, and files without a header."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from learn_assets.sources.delimited import Dialect, first_lines, split_line
+from learn_assets.sources.files import SourceError, SourceFile
+
+SAMPLE_LINES = 100
+PATIENT_ID = "patient_id"
+_RESERVED = ("source_file", "source_row")
+_SEPARATORS = ("\t", ",", ";", "|")
+
+_LOOKS = {
+    "date": re.compile(r"\d{8}|\d{4}-\d{2}-\d{2}.*"),
+    "code_system": re.compile(
+        r"ICD.*|CPT.*|HCPCS|RxNorm|NDC|LOINC|SNOMED.*|TNX|CVX|VA.*|ATC", re.IGNORECASE
+    ),
+    "code": re.compile(r"[A-Z0-9.:*-]{1,20}", re.IGNORECASE),
+    "sex": re.compile(r"F|M|U|female|male|unknown|", re.IGNORECASE),
+    "year_of_birth": re.compile(r"(1[89]|20)\d\d(\.0)?|"),
+    "score": re.compile(r"[+-]?\d*\.?\d+(e[+-]?\d+)?|", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """How a table looks in a file.
+
+    `aliases` gives, for each canonical column, the header names that mean it, best first, squashed
+    (lower case, letters and digits only). `positional` gives the column orders known of files
+    without a header.
+    """
+
+    required: tuple[str, ...]
+    aliases: Mapping[str, tuple[str, ...]]
+    positional: tuple[tuple[str, ...], ...] = ()
+    keep_unknown: bool = True
+
+    @property
+    def canonical(self) -> tuple[str, ...]:
+        """Names a table of this layout always has."""
+        return tuple(self.aliases)
+
+    @property
+    def identified(self) -> bool:
+        """Whether the first column is the patient id when no header names it."""
+        return PATIENT_ID in self.aliases
+
+
+@dataclass(frozen=True)
+class FileShape:
+    """How one file is to be read: its columns in order, dialect, and whether line 1 names them."""
+
+    file: SourceFile
+    columns: tuple[str, ...]
+    dialect: Dialect
+    has_header: bool
+
+
+def squash(name: str) -> str:
+    """Return a header name reduced to its lower-case letters and digits."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def file_shapes(files: Sequence[SourceFile], layout: TableLayout) -> tuple[FileShape, ...]:
+    """Return the shape of every non-empty file of a table.
+
+    A file without a header takes the columns of a sibling that has one and as many columns, or the
+    known column order that fits its values. SourceError names the file, what is missing, and the
+    names that are understood.
+    """
+    shapes: list[FileShape] = []
+    headless: list[tuple[SourceFile, list[list[str]], Dialect]] = []
+    for file in files:
+        lines = first_lines(file, SAMPLE_LINES)
+        if not lines:
+            continue
+        dialect = Dialect(_separator(lines[0]))
+        cells = split_line(lines[0], dialect) or []
+        if _is_header(cells, layout):
+            columns = _name_columns(cells, layout, file)
+            shapes.append(FileShape(file, columns, dialect, has_header=True))
+            continue
+        rows = [row for row in (split_line(line, dialect) for line in lines) if row]
+        headless.append((file, rows, dialect))
+    named = tuple(shapes)
+    for file, rows, dialect in headless:
+        columns = _columns_of_headless(file, rows, layout, named)
+        names_line_one = not _fits(rows[:1], columns) and not _has_digit(rows[0])
+        shapes.append(FileShape(file, columns, dialect, has_header=names_line_one))
+    return tuple(sorted(shapes, key=lambda shape: shape.file.label))
+
+
+def _separator(line: str) -> str:
+    counts = Counter({separator: line.count(separator) for separator in _SEPARATORS})
+    return counts.most_common(1)[0][0] if any(counts.values()) else ","
+
+
+def _is_header(cells: list[str], layout: TableLayout) -> bool:
+    names = {squash(cell) for cell in cells}
+    known = sum(not names.isdisjoint(aliases) for aliases in layout.aliases.values())
+    return known >= min(2, len(cells))
+
+
+def _name_columns(cells: list[str], layout: TableLayout, file: SourceFile) -> tuple[str, ...]:
+    squashed = [squash(cell) for cell in cells]
+    chosen: dict[int, str] = {}
+    for canonical, aliases in layout.aliases.items():
+        position = next((squashed.index(name) for name in aliases if name in squashed), None)
+        if position is not None:
+            chosen.setdefault(position, canonical)
+    if layout.identified and PATIENT_ID not in chosen.values():
+        # A download has the id first; pandas writes such a column without a name.
+        chosen.setdefault(0, PATIENT_ID)
+    missing = [name for name in layout.required if name not in chosen.values()]
+    if missing:
+        accepted = {name: layout.aliases[name] for name in missing}
+        raise SourceError(
+            f"{file.label}, line 1: no column for {', '.join(missing)}; "
+            f"header names understood: {accepted}"
+        )
+    names = [chosen.get(position, cell.strip()) for position, cell in enumerate(cells)]
+    return _distinct(names, keep=set(chosen))
+
+
+def _distinct(names: list[str], keep: set[int]) -> tuple[str, ...]:
+    """Return the names with the canonical ones untouched and every other made unique."""
+    taken = {names[position] for position in keep} | set(_RESERVED)
+    result: list[str] = []
+    for position, name in enumerate(names):
+        stem = name or f"column_{position + 1}"
+        unique = stem
+        suffix = 2
+        while position not in keep and unique in taken:
+            unique = f"{stem}_{suffix}"
+            suffix += 1
+        taken.add(unique)
+        result.append(unique)
+    return tuple(result)
+
+
+def _columns_of_headless(
+    file: SourceFile,
+    rows: list[list[str]],
+    layout: TableLayout,
+    named: tuple[FileShape, ...],
+) -> tuple[str, ...]:
+    width = Counter(len(row) for row in rows).most_common(1)[0][0] if rows else 0
+    for shape in named:
+        if len(shape.columns) == width:
+            return shape.columns
+    sample = [row for row in rows if len(row) == width]
+    for columns in layout.positional:
+        if len(columns) == width and _fits(sample, columns):
+            return columns
+    raise SourceError(
+        f"{file.label}: line 1 names no known column and the {width} columns fit no known order; "
+        f"add a header line with {', '.join(layout.required)}"
+    )
+
+
+def _fits(rows: list[list[str]], columns: tuple[str, ...]) -> bool:
+    """Say whether most rows look as the columns' names demand."""
+    looks = [(position, _LOOKS[name]) for position, name in enumerate(columns) if name in _LOOKS]
+    good = sum(
+        all(pattern.fullmatch(row[position].strip()) for position, pattern in looks)
+        for row in rows
+    )
+    return good * 2 > len(rows)
+
+
+def _has_digit(row: list[str]) -> bool:
+    return any(character.isdigit() for cell in row for character in cell)

@@ -1,0 +1,82 @@
+"""The entry points of ingest: a study's source into the raw tables of its lake."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from learn_assets.lake import Lake
+from learn_assets.sources.files import SourceFile, single_file
+from learn_assets.sources.omop import ingest_omop
+from learn_assets.sources.omop_database import omop_path
+from learn_assets.sources.raw_tables import ingest_delimited
+from learn_assets.sources.reports import IngestReport
+from learn_assets.sources.resolve import resolve_source
+from learn_assets.sources.rrf import find_release, ingest_release
+from learn_assets.sources.trinetx import LAYOUTS, TableFiles, table_files
+from learn_assets.study import OmopSource, Study, SyntheticSource
+
+__all__ = ["RAW_TABLES", "IngestReport", "ingest_rxnorm", "ingest_table", "source_fingerprint"]
+
+RAW_TABLES: tuple[str, ...] = tuple(LAYOUTS)
+
+
+def ingest_table(study: Study, lake: Lake, table: str) -> IngestReport:
+    """Write `raw_<table>` (every column text, source_file, source_row) and its malformed twin.
+
+    `table` is one of RAW_TABLES. A table that the source does not have is written empty. SourceError
+    names the file that is missing or unreadable and the remedy.
+    """
+    if table not in LAYOUTS:
+        raise KeyError(f"no raw table {table}; there are {', '.join(RAW_TABLES)}")
+    source = resolve_source(study, lake)
+    if isinstance(source, OmopSource):
+        if table == "genetic_score":
+            return ingest_delimited(lake, table, genetic_score_files(source))
+        return ingest_omop(source, lake, table)
+    return ingest_delimited(lake, table, table_files(source, table))
+
+
+def ingest_rxnorm(study: Study, lake: Lake) -> tuple[IngestReport, ...]:
+    """Write `rxnconso`, `rxnsat`, `rxnrel` and `rxnatomarchive`, empty where a file is absent."""
+    return ingest_release(lake, resolve_source(study, lake).rxnorm)
+
+
+def source_fingerprint(study: Study, lake: Lake, table: str) -> str:
+    """Return a cheap sha256 over name, size and time of the files behind a raw table.
+
+    `table` may also be `rxnorm_release`. A synthetic source is told by its settings alone.
+    """
+    digest = hashlib.sha256(table.encode())
+    for part in _fingerprint_parts(study, lake, table):
+        digest.update(b"\0" + part.encode())
+    return digest.hexdigest()
+
+
+def genetic_score_files(source: OmopSource) -> TableFiles:
+    """Return the genetic score file that stands beside an OMOP source, if one does."""
+    files = () if source.genetic_score is None else (single_file(source.genetic_score),)
+    return TableFiles(files, LAYOUTS["genetic_score"])
+
+
+def _fingerprint_parts(study: Study, lake: Lake, table: str) -> Iterator[str]:
+    if isinstance(study.source, SyntheticSource):
+        yield study.source.model_dump_json()
+        return
+    source = resolve_source(study, lake)
+    if table == "rxnorm_release":
+        files = find_release(source.rxnorm).values()
+        yield from sorted(file.fingerprint() for file in files)
+    elif isinstance(source, OmopSource):
+        yield from _omop_parts(source, table)
+    else:
+        yield from (file.fingerprint() for file in table_files(source, table).files)
+
+
+def _omop_parts(source: OmopSource, table: str) -> Iterator[str]:
+    if table == "genetic_score":
+        yield from (file.fingerprint() for file in genetic_score_files(source).files)
+        return
+    path = omop_path(source)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    yield from (SourceFile(file).fingerprint() for file in files if file.is_file())

@@ -1,0 +1,121 @@
+"""Raw tables: delimited files into `raw_<table>` and `raw_<table>_malformed` of the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from learn_assets.lake import Lake
+from learn_assets.sources.delimited import Block, parse_block, read_blocks
+from learn_assets.sources.headers import FileShape, TableLayout, file_shapes
+from learn_assets.sources.reports import IngestReport
+from learn_assets.sources.sink import ParquetSink
+from learn_assets.sources.trinetx import TableFiles
+
+MALFORMED_SCHEMA = pl.Schema(
+    {
+        "source_file": pl.String(),
+        "source_row": pl.Int64(),
+        "reason": pl.String(),
+        "record": pl.String(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class RawSinks:
+    """The two files of a raw table while they are written."""
+
+    rows: ParquetSink
+    malformed: ParquetSink
+
+
+def raw_schema(columns: Sequence[str]) -> pl.Schema:
+    """Return the columns of a raw table: text, then source_file and source_row."""
+    text = {name: pl.String() for name in columns}
+    return pl.Schema({**text, "source_file": pl.String(), "source_row": pl.Int64()})
+
+
+@contextmanager
+def raw_sinks(lake: Lake, table: str, columns: Sequence[str]) -> Iterator[RawSinks]:
+    """Yield sinks for a raw table and its malformed twin; both reach the lake at the end."""
+    with lake.staging() as staging:
+        rows_path = staging / f"raw_{table}.parquet"
+        malformed_path = staging / f"raw_{table}_malformed.parquet"
+        with (
+            ParquetSink(rows_path, raw_schema(columns)) as rows,
+            ParquetSink(malformed_path, MALFORMED_SCHEMA) as malformed,
+        ):
+            yield RawSinks(rows, malformed)
+        lake.commit(f"raw_{table}_malformed", malformed_path)
+        lake.commit(f"raw_{table}", rows_path)
+
+
+def ingest_delimited(lake: Lake, table: str, table_files: TableFiles) -> IngestReport:
+    """Read every file of a table into the lake, in name order; no files give empty tables."""
+    shapes = file_shapes(table_files.files, table_files.layout)
+    columns = table_columns(shapes, table_files.layout)
+    with raw_sinks(lake, table, columns) as sinks:
+        for shape in shapes:
+            read_file(shape, sinks, columns)
+    return IngestReport(
+        table=table,
+        files=tuple(file.label for file in table_files.files),
+        rows_read=sinks.rows.rows + sinks.malformed.rows,
+        rows_malformed=sinks.malformed.rows,
+    )
+
+
+def stage_delimited(shapes: Sequence[FileShape], folder: Path, name: str) -> RawSinks:
+    """Read files into two Parquet files of a folder, `<name>` and `<name>_malformed`."""
+    columns = list(dict.fromkeys(column for shape in shapes for column in shape.columns))
+    rows = ParquetSink(folder / f"{name}.parquet", raw_schema(columns))
+    malformed = ParquetSink(folder / f"{name}_malformed.parquet", MALFORMED_SCHEMA)
+    with rows, malformed:
+        for shape in shapes:
+            read_file(shape, RawSinks(rows, malformed), columns)
+    return RawSinks(rows, malformed)
+
+
+def table_columns(shapes: Sequence[FileShape], layout: TableLayout) -> list[str]:
+    """Return the columns of a table: those the layout always has, then what the files add."""
+    found = (column for shape in shapes for column in shape.columns)
+    columns = list(dict.fromkeys([*layout.canonical, *found]))
+    return columns if layout.keep_unknown else list(layout.canonical)
+
+
+def read_file(shape: FileShape, sinks: RawSinks, columns: Sequence[str]) -> None:
+    """Append the rows and malformed lines of one file; a column it lacks stays empty."""
+    label = pl.lit(shape.file.label).alias("source_file")
+    wanted = [
+        pl.col(name) if name in shape.columns else pl.lit(None, pl.String).alias(name)
+        for name in columns
+    ]
+    with shape.file.open() as stream:
+        header_pending = shape.has_header
+        for block in read_blocks(stream, shape.file.label):
+            body = _without_header(block) if header_pending else block
+            header_pending = header_pending and body is None
+            if body is None:
+                continue
+            parsed = parse_block(body, list(shape.columns), shape.dialect)
+            sinks.rows.write(parsed.rows.select(*wanted, label, "source_row"))
+            sinks.malformed.write(parsed.malformed.with_columns(label))
+
+
+def _without_header(block: Block) -> Block | None:
+    """Return the block after its first non-empty line, or None when it has only empty lines."""
+    start = 0
+    skipped = 0
+    while start < len(block.data):
+        end = block.data.find(b"\n", start) + 1 or len(block.data)
+        empty = not block.data[start:end].strip(b"\r\n")
+        start = end
+        skipped += 1
+        if not empty:
+            return Block(block.first_line + skipped, block.data[start:])
+    return None

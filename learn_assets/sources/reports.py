@@ -1,0 +1,15 @@
+"""What an ingest reports: counts only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """Files read for a table, rows seen in them, and how many lines were no rows."""
+
+    table: str
+    files: tuple[str, ...]
+    rows_read: int
+    rows_malformed: int
