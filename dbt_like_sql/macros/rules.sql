@@ -1,0 +1,90 @@
+{#- The study's rules as SQL: who has which condition since when, and who is eligible in which order. -#}
+
+{#-
+  Patients who meet a rule (code_list, kinds, distinct_days), with the day.
+  `dated_by` first: the first of the days, for a rule that looks forward (outcomes).
+  `dated_by` confirmed: the day the last record needed was made, so nothing is known before it.
+-#}
+{%- macro rule_dates(rule, dated_by) -%}
+  select patient_id, list_sort(list(date))[{{ rule.distinct_days if dated_by == 'confirmed' else 1 }}] as first_date
+  from (
+    select distinct patient_id, date
+    from {{ ref('int_code_list_events') }}
+    where list = {{ sql_text(rule.code_list) }} and kind in {{ sql_list(rule.kinds) }}
+  )
+  group by patient_id
+  having count(*) >= {{ rule.distinct_days }}
+{%- endmacro -%}
+
+{#- Exclusions the supplied cohort table has a column for, and whether that column is a date. -#}
+{%- macro supplied_exclusions() -%}
+  {{- return({
+    'other_rheumatic_disease': {
+      'flag': 'other_rheumatic_disease_date is not null', 'date': 'other_rheumatic_disease_date'},
+    'drug_induced_lupus': {'flag': 'drug_induced_lupus', 'date': none},
+    'cancer': {'flag': 'cancer', 'date': none},
+  }) -}}
+{%- endmacro -%}
+
+{#-
+  Eligibility in the order it is applied: name, reason in words and the condition under which a patient
+  goes. The condition sees the columns of `judged` in int_eligibility.sql.
+-#}
+{%- macro eligibility_rules() -%}
+  {%- set published = var('eligibility_policy') == 'published' -%}
+  {%- set rules = [] -%}
+  {%- if published -%}
+    {%- do rules.append({
+      'name': 'outcome_before_risk_period',
+      'reason': 'outcome on or before ' ~ var('buffer_period') ~ ' days after the index date',
+      'removes': 'days_to_outcome <= ' ~ var('buffer_period')}) -%}
+  {%- else -%}
+    {%- do rules.append({
+      'name': 'prior_outcome',
+      'reason': 'outcome on or before the index date',
+      'removes': 'days_to_outcome <= 0'}) -%}
+  {%- endif -%}
+  {%- do rules.append({
+    'name': 'age_at_index',
+    'reason': 'age at the index date below ' ~ var('minimum_age') ~ ' or above ' ~ var('maximum_age')
+      ~ ' whole years, or unknown',
+    'removes': 'age_at_index is null or floor(age_at_index) not between ' ~ var('minimum_age')
+      ~ ' and ' ~ var('maximum_age')}) -%}
+  {%- for exclusion in var('exclusions') -%}
+    {%- set words = exclusion.name | replace('_', ' ') -%}
+    {%- set supplied = supplied_exclusions().get(exclusion.name) if var('cohort_mode') == 'supplied' -%}
+    {%- if published -%}
+      {%- set reason = words ~ ' at any time' -%}
+    {%- elif supplied and not supplied.date and not exclusion.code_list -%}
+      {%- set reason = words ~ ': not applied, the extract flags it without a date, so nobody can tell'
+        ~ ' whether it was known at the index date' -%}
+    {%- else -%}
+      {%- set reason = words ~ ' recorded on or before the index date' -%}
+    {%- endif -%}
+    {%- do rules.append({
+      'name': exclusion.name,
+      'reason': reason,
+      'removes': 'list_contains(' ~ ('excluded_ever' if published else 'excluded_at_index') ~ ', '
+        ~ sql_text(exclusion.name) ~ ')'}) -%}
+  {%- endfor -%}
+  {%- do rules.append({
+    'name': 'length_in_system',
+    'reason': 'first record later than ' ~ var('length_in_system') ~ ' days before the index date',
+    'removes': 'days_in_system is null or days_in_system < ' ~ var('length_in_system')}) -%}
+  {%- if published -%}
+    {%- do rules.append({
+      'name': 'follow_up',
+      'reason': 'no outcome, and last record not later than ' ~ var('follow_up_period')
+        ~ ' days after the index date',
+      'removes': 'label is null'}) -%}
+  {%- endif -%}
+  {%- if var('require_minimum_records') -%}
+    {%- set minimum = var('minimum_records') -%}
+    {%- do rules.append({
+      'name': 'minimum_records',
+      'reason': 'fewer records before the index date than ' ~ minimum.diagnosis ~ ' of diagnosis, '
+        ~ minimum.procedure ~ ' of procedure and ' ~ minimum.medication ~ ' of medication',
+      'removes': 'not enough_records'}) -%}
+  {%- endif -%}
+  {{- return(rules) -}}
+{%- endmacro -%}

@@ -1,0 +1,24 @@
+{{ config(materialized='ephemeral') }}
+-- depends_on: {{ ref('int_listed_codes') }}
+select
+  record.patient_id,
+  record.kind,
+  record.date,
+  date_diff('day', record.date, index_event.index_date) as days_before,
+  record.code_system,
+  record.code,
+  record.source_row,
+  record.value_number,
+  record.unit
+from {{ ref('stg_records') }} as record
+join {{ ref('index_events') }} as index_event using (patient_id)
+{%- if var('cohort_mode') == 'derived' %}
+-- Whoever has outcome codes before the index date and stays eligible can never become a case: one more
+-- code would date the outcome before the index. As a feature such a code would name the label.
+anti join (
+  select distinct kind, code_system, code
+  from {{ ref('int_listed_codes') }}
+  where list = {{ sql_text(var('outcome').code_list) }} and kind in {{ sql_list(var('outcome').kinds) }}
+) as outcome_code using (kind, code_system, code)
+{%- endif %}
+where record.date < index_event.index_date

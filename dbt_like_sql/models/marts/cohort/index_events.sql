@@ -1,0 +1,54 @@
+-- depends_on: {{ source('lake', 'cohort_table') }} {{ ref('int_code_list_events') }}
+{%- if var('cohort_mode') == 'supplied' %}
+select
+  supplied.patient_id,
+  supplied.index_date,
+  coalesce(
+    supplied.age_at_index, cast(year(supplied.index_date) - supplied.year_of_birth as double)
+  ) as age_at_index,
+  supplied.sex,
+  coalesce(supplied.first_record_date, span.first_record_date) as first_record_date,
+  coalesce(supplied.last_record_date, span.last_record_date) as last_record_date,
+  supplied.outcome_date,
+  patient.death_date
+from {{ source('lake', 'cohort_table') }} as supplied
+left join {{ ref('int_patient_span') }} as span using (patient_id)
+left join {{ source('lake', 'patient') }} as patient using (patient_id)
+where supplied.index_date is not null
+order by supplied.patient_id
+{%- else %}
+{%- set rule = var('index_event') %}
+with first_match as (
+  select patient_id, min(date) as index_date
+  from {{ ref('int_code_list_events') }}
+  where list = {{ sql_text(rule.code_list) }}
+    and kind in {{ sql_list(rule.kinds) }}
+    {%- if rule.value_text or rule.value_at_least is not none %}
+    and (
+      kind <> 'lab_result'
+      or lower(trim(value_text)) in {{ sql_list(rule.value_text | map('trim') | map('lower') | list) }}
+      {%- if rule.value_at_least is not none %}
+      or (not isnan(value_number) and value_number >= {{ rule.value_at_least }})
+      {%- endif %}
+    )
+    {%- endif %}
+  group by patient_id
+),
+outcome as (
+  {{ rule_dates(var('outcome'), 'first') }}
+)
+select
+  first_match.patient_id,
+  first_match.index_date,
+  cast(year(first_match.index_date) - patient.year_of_birth as double) as age_at_index,
+  coalesce(patient.sex, 'U') as sex,
+  span.first_record_date,
+  span.last_record_date,
+  outcome.first_date as outcome_date,
+  patient.death_date
+from first_match
+left join {{ ref('int_patient_span') }} as span using (patient_id)
+left join outcome using (patient_id)
+left join {{ source('lake', 'patient') }} as patient using (patient_id)
+order by first_match.patient_id
+{%- endif %}

@@ -1,0 +1,16 @@
+{%- for kind in ['diagnosis', 'procedure', 'medication', 'lab_result'] %}
+select
+  patient_id,
+  '{{ kind }}' as kind,
+  date,
+  code_system,
+  code,
+  source_row,
+  {% if kind == 'lab_result' -%}
+  value_number, value_text, unit
+  {%- else -%}
+  cast(null as double) as value_number, cast(null as varchar) as value_text, cast(null as varchar) as unit
+  {%- endif %}
+from {{ source('lake', kind) }}
+{{ "union all" if not loop.last }}
+{%- endfor %}

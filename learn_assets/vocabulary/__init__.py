@@ -1,0 +1,1 @@
+"""Vocabulary: what codes mean, from packaged files and the study's code lists."""
