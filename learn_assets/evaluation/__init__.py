@@ -1,0 +1,1 @@
+"""Evaluation: how well predicted probabilities separate, match and rank outcomes."""

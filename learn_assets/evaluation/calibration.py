@@ -1,0 +1,141 @@
+"""Calibration: whether predicted probabilities match observed shares.
+
+What belongs here: Brier scores, recalibration intercept and slope, and binned calibration curves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logit
+from scipy.stats import norm
+
+from learn_assets.evaluation.discrimination import (
+    FloatVector,
+    Interval,
+    Labels,
+    case_mask,
+    resampled_weights,
+)
+from learn_assets.evaluation.logistic_line import fit_intercept, fit_line
+
+# Probabilities of exactly 0 or 1 have no logit; nothing a model here predicts is surer than this.
+_SUREST = 1e-6
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Patients of similar predicted risk: their number, mean prediction and observed share."""
+
+    patients: int
+    cases: int
+    mean_probability: float
+    observed_share: float
+
+
+def brier(
+    probabilities: FloatVector,
+    labels: Labels,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean squared error of the probabilities with an interval over resampled patients.
+
+    OneClassError when cases or controls are absent.
+    """
+    squared = (probabilities - labels) ** 2
+    is_case = case_mask(labels)
+    draws = [weights @ squared for weights in resampled_weights(is_case, resamples, seed)]
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(np.concatenate(draws) / len(labels), [tail, 1 - tail])
+    return Interval(float(squared.mean()), float(lower), float(upper))
+
+
+def scaled_brier(probabilities: FloatVector, labels: Labels) -> float:
+    """Return 1 - Brier / Brier of the prevalence: 1 is perfect, 0 no better than the prevalence.
+
+    OneClassError when cases or controls are absent.
+    """
+    prevalence = float(case_mask(labels).mean())
+    achieved = float(((probabilities - labels) ** 2).mean())
+    return 1.0 - achieved / (prevalence * (1 - prevalence))
+
+
+def calibration_slope(
+    probabilities: FloatVector, labels: Labels, *, level: float = 0.95
+) -> Interval:
+    """Return the slope of the outcome on logit(probability): below 1, predictions are too extreme.
+
+    Wald interval. OneClassError when a class is absent, SeparationError without a finite slope.
+    Method: logistic recalibration (Cox 1958; Van Calster et al. 2016).
+    """
+    case_mask(labels)
+    line = fit_line(_logits(probabilities), labels.astype(np.float64))
+    return _wald(line.slope, float(line.covariance[1, 1]), level)
+
+
+def calibration_intercept(
+    probabilities: FloatVector, labels: Labels, *, level: float = 0.95
+) -> Interval:
+    """Return calibration in the large, the intercept with the slope fixed at 1.
+
+    Above 0, predictions are too low on average. Wald interval; errors as `calibration_slope`.
+    """
+    case_mask(labels)
+    line = fit_intercept(_logits(probabilities), labels.astype(np.float64))
+    return _wald(line.intercept, float(line.covariance[0, 0]), level)
+
+
+def calibration_bins(
+    probabilities: FloatVector, labels: Labels, *, minimum_cell: int, bins: int = 10
+) -> tuple[CalibrationBin, ...]:
+    """Return bins of equal size by predicted risk, merged until no cell is small.
+
+    Neighbors are merged until every bin holds at least `minimum_cell` cases and as many controls,
+    so no observed share gives a small count away. Empty when not even one bin can.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    pieces = [piece for piece in np.array_split(order, bins) if len(piece)]
+    merged = _merged_until_large(pieces, np.asarray(labels), minimum_cell)
+    return tuple(
+        CalibrationBin(
+            patients=len(members),
+            cases=int(labels[members].sum()),
+            mean_probability=float(probabilities[members].mean()),
+            observed_share=float(labels[members].mean()),
+        )
+        for members in merged
+    )
+
+
+def _merged_until_large(
+    pieces: list[npt.NDArray[np.intp]], labels: Labels, minimum_cell: int
+) -> list[npt.NDArray[np.intp]]:
+    merged: list[npt.NDArray[np.intp]] = []
+    open_bin = np.array([], dtype=np.intp)
+    for piece in pieces:
+        open_bin = np.concatenate([open_bin, piece])
+        if _large_enough(open_bin, labels, minimum_cell):
+            merged.append(open_bin)
+            open_bin = np.array([], dtype=np.intp)
+    if len(open_bin) and merged:
+        merged[-1] = np.concatenate([merged[-1], open_bin])
+    return merged
+
+
+def _large_enough(members: npt.NDArray[np.intp], labels: Labels, minimum_cell: int) -> bool:
+    cases = int(labels[members].sum())
+    return min(cases, len(members) - cases) >= minimum_cell
+
+
+def _wald(estimate: float, variance: float, level: float) -> Interval:
+    width = float(norm.ppf(0.5 + level / 2)) * float(np.sqrt(variance))
+    return Interval(estimate, estimate - width, estimate + width)
+
+
+def _logits(probabilities: FloatVector) -> FloatVector:
+    return np.asarray(logit(np.clip(probabilities, _SUREST, 1 - _SUREST)), dtype=np.float64)

@@ -1,0 +1,164 @@
+"""Discrimination: how well scores rank cases above controls (AUROC, AUPRC and their intervals)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logit
+from scipy.stats import norm, rankdata
+
+FloatVector = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.integer]
+
+_BOOTSTRAP_CELLS = 4_000_000
+
+
+class OneClassError(ValueError):
+    """Cases or controls are absent, so the metric does not exist."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its confidence limits."""
+
+    estimate: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class DelongResult:
+    """AUROC of k scores on the same patients and their covariance (k x k)."""
+
+    estimates: FloatVector
+    covariance: FloatVector
+
+
+def delong(scores: FloatVector, labels: Labels) -> DelongResult:
+    """Return AUROCs and DeLong covariance of scores (k, n) for labels (n), 1 = case.
+
+    Method: DeLong et al. 1988 by mid-ranks (Sun & Xu 2014), O(k n log n). OneClassError when cases
+    or controls are absent. With one case or one control the covariance is NaN.
+    """
+    scores = np.atleast_2d(scores)
+    is_case = case_mask(labels)
+    cases, controls = int(is_case.sum()), int((~is_case).sum())
+    overall = np.array([rankdata(row) for row in scores])
+    among_cases = np.array([rankdata(row[is_case]) for row in scores])
+    among_controls = np.array([rankdata(row[~is_case]) for row in scores])
+    # Share of controls each case outranks, and share of cases that outrank each control.
+    case_part = (overall[:, is_case] - among_cases) / controls
+    control_part = 1.0 - (overall[:, ~is_case] - among_controls) / cases
+    if min(cases, controls) < 2:
+        covariance = np.full((len(scores), len(scores)), np.nan)
+    else:
+        covariance = np.atleast_2d(np.cov(case_part)) / cases
+        covariance = covariance + np.atleast_2d(np.cov(control_part)) / controls
+    return DelongResult(case_part.mean(axis=1), covariance)
+
+
+def auroc(
+    scores: FloatVector,
+    labels: Labels,
+    *,
+    level: float = 0.95,
+    method: Literal["wald", "logit"] = "logit",
+) -> Interval:
+    """Return AUROC with its DeLong interval, on the logit scale by default (stays inside 0 to 1).
+
+    Limits are NaN when there is one case or control only, or when the ranking is perfect on the
+    logit scale. OneClassError when cases or controls are absent.
+    """
+    result = delong(scores, labels)
+    estimate = float(result.estimates[0])
+    error = float(np.sqrt(result.covariance[0, 0]))
+    width = float(norm.ppf(0.5 + level / 2)) * error
+    if method == "wald":
+        return Interval(estimate, max(0.0, estimate - width), min(1.0, estimate + width))
+    if not 0.0 < estimate < 1.0:
+        return Interval(estimate, float("nan"), float("nan"))
+    center, scaled = float(logit(estimate)), width / (estimate * (1 - estimate))
+    return Interval(estimate, float(expit(center - scaled)), float(expit(center + scaled)))
+
+
+def average_precision(scores: FloatVector, labels: Labels) -> float:
+    """Return AUPRC as average precision, tied scores taken together.
+
+    OneClassError when cases or controls are absent.
+    """
+    is_case = case_mask(labels)
+    weights = np.ones((1, len(labels)))
+    return float(_weighted_precision(scores, is_case, weights)[0])
+
+
+def auprc(
+    scores: FloatVector,
+    labels: Labels,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Return average precision with a percentile interval over resampled patients.
+
+    Cases and controls are resampled apart, so every resample holds both. OneClassError when cases
+    or controls are absent.
+    """
+    is_case = case_mask(labels)
+    draws = [
+        _weighted_precision(scores, is_case, weights)
+        for weights in resampled_weights(is_case, resamples, seed)
+    ]
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(np.concatenate(draws), [tail, 1 - tail])
+    return Interval(average_precision(scores, labels), float(lower), float(upper))
+
+
+def resampled_weights(
+    is_case: npt.NDArray[np.bool_], resamples: int, seed: int
+) -> Iterator[FloatVector]:
+    """Yield how often each patient is drawn in each resample, in blocks (some resamples, n).
+
+    Cases and controls are drawn apart, with replacement.
+    """
+    generator = np.random.default_rng(seed)
+    block = max(1, min(resamples, _BOOTSTRAP_CELLS // len(is_case)))
+    for start in range(0, resamples, block):
+        yield _draw(is_case, min(block, resamples - start), generator)
+
+
+def _draw(
+    is_case: npt.NDArray[np.bool_], resamples: int, generator: np.random.Generator
+) -> FloatVector:
+    weights = np.empty((resamples, len(is_case)))
+    for members in (np.flatnonzero(is_case), np.flatnonzero(~is_case)):
+        even = np.full(len(members), 1.0 / len(members))
+        weights[:, members] = generator.multinomial(len(members), even, size=resamples)
+    return weights
+
+
+def _weighted_precision(
+    scores: FloatVector, is_case: npt.NDArray[np.bool_], weights: FloatVector
+) -> FloatVector:
+    """Return average precision for each row of patient weights (resamples, n)."""
+    order = np.argsort(-scores, kind="stable")
+    descending = scores[order]
+    last_of_tie = np.append(np.flatnonzero(np.diff(descending)), len(scores) - 1)
+    drawn = weights[:, order]
+    found = np.cumsum(drawn * is_case[order], axis=1)[:, last_of_tie]
+    flagged = np.cumsum(drawn, axis=1)[:, last_of_tie]
+    precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
+    gained = np.diff(found, axis=1, prepend=0.0)
+    return np.asarray((gained * precision).sum(axis=1) / found[:, -1], dtype=np.float64)
+
+
+def case_mask(labels: Labels) -> npt.NDArray[np.bool_]:
+    """Return which patients are cases (label 1); OneClassError when a class is absent."""
+    is_case: npt.NDArray[np.bool_] = np.asarray(labels) == 1
+    if is_case.all() or not is_case.any():
+        raise OneClassError("needs at least one case and one control")
+    return is_case

@@ -1,0 +1,196 @@
+"""Performance: the metrics and curves of every feature set and learner of one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from learn_assets.evaluation.calibration import (
+    CalibrationBin,
+    brier,
+    calibration_bins,
+    calibration_intercept,
+    calibration_slope,
+    scaled_brier,
+)
+from learn_assets.evaluation.discrimination import (
+    FloatVector,
+    Interval,
+    Labels,
+    OneClassError,
+    auprc,
+    auroc,
+)
+from learn_assets.evaluation.logistic_line import SeparationError
+
+PERFORMANCE_SCHEMA = {
+    "feature_set": pl.String,
+    "learner": pl.String,
+    "metric": pl.String,
+    "estimate": pl.Float64,
+    "lower": pl.Float64,
+    "upper": pl.Float64,
+}
+METRICS = (
+    "n",
+    "cases",
+    "prevalence",
+    "auroc",
+    "auprc",
+    "brier",
+    "scaled_brier",
+    "calibration_slope",
+    "calibration_intercept",
+)
+_CURVE_POINTS = 101
+
+
+@dataclass(frozen=True)
+class AbsentMetric:
+    """A metric that has no value here, and why."""
+
+    feature_set: str
+    learner: str
+    metric: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Metrics that exist (frame as `PERFORMANCE_SCHEMA`) and those that do not."""
+
+    frame: pl.DataFrame
+    absent: tuple[AbsentMetric, ...]
+
+
+@dataclass(frozen=True)
+class ModelCurves:
+    """Curves of one feature set and learner, on grids that show no single patient.
+
+    roc: true-positive rate at each false-positive rate; precision_recall: precision at each recall;
+    `prevalence` is the level line of the latter. Empty, with `reason`, when cells are too small.
+    """
+
+    feature_set: str
+    learner: str
+    false_positive_rate: tuple[float, ...] = ()
+    true_positive_rate: tuple[float, ...] = ()
+    recall: tuple[float, ...] = ()
+    precision: tuple[float, ...] = ()
+    prevalence: float | None = None
+    calibration: tuple[CalibrationBin, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class _ModelPredictions:
+    feature_set: str
+    learner: str
+    probabilities: FloatVector
+    labels: Labels
+
+
+def performance(
+    cross_validation: pl.DataFrame, *, minimum_cell: int, resamples: int = 1000, seed: int = 0
+) -> Performance:
+    """Return every metric of every feature set and learner, from out-of-fold predictions.
+
+    A metric that does not exist (one class only, separation) is absent with a reason, and counts of
+    cases or controls under `minimum_cell` are withheld, prevalence with them.
+    """
+    rows: list[dict[str, object]] = []
+    absent: list[AbsentMetric] = []
+    for model in _models(cross_validation):
+        for metric in METRICS:
+            name = {"feature_set": model.feature_set, "learner": model.learner, "metric": metric}
+            outcome = _measured(metric, model, minimum_cell, resamples, seed)
+            if isinstance(outcome, str):
+                absent.append(AbsentMetric(**name, reason=outcome))
+            else:
+                rows.append({**name, **_limits(outcome)})
+    return Performance(pl.DataFrame(rows, schema=PERFORMANCE_SCHEMA), tuple(absent))
+
+
+def curves(cross_validation: pl.DataFrame, *, minimum_cell: int) -> tuple[ModelCurves, ...]:
+    """Return ROC, precision-recall and calibration curves of every feature set and learner."""
+    return tuple(_curves_of(model, minimum_cell) for model in _models(cross_validation))
+
+
+def _models(cross_validation: pl.DataFrame) -> Iterator[_ModelPredictions]:
+    groups = cross_validation.group_by("feature_set", "learner", maintain_order=True)
+    for (feature_set, learner), group in groups:
+        # The order of patients must not move a bootstrap draw, so it is fixed here.
+        ordered = group.sort("patient_id")
+        yield _ModelPredictions(
+            str(feature_set),
+            str(learner),
+            ordered["probability"].to_numpy().astype(np.float64),
+            ordered["label"].to_numpy().astype(np.int64),
+        )
+
+
+def _measured(
+    metric: str, model: _ModelPredictions, minimum_cell: int, resamples: int, seed: int
+) -> Interval | float | str:
+    """Return the metric, or the reason why it does not exist."""
+    scores, labels = model.probabilities, model.labels
+    cases = int(labels.sum())
+    if metric == "n":
+        small = len(labels) < minimum_cell
+        return f"fewer than {minimum_cell} patients" if small else float(len(labels))
+    if metric in ("cases", "prevalence"):
+        if min(cases, len(labels) - cases) < minimum_cell:
+            return f"fewer than {minimum_cell} cases or controls"
+        return float(cases) if metric == "cases" else cases / len(labels)
+    measures: dict[str, Callable[[], Interval | float]] = {
+        "auroc": lambda: auroc(scores, labels),
+        "auprc": lambda: auprc(scores, labels, resamples=resamples, seed=seed),
+        "brier": lambda: brier(scores, labels, resamples=resamples, seed=seed),
+        "scaled_brier": lambda: scaled_brier(scores, labels),
+        "calibration_slope": lambda: calibration_slope(scores, labels),
+        "calibration_intercept": lambda: calibration_intercept(scores, labels),
+    }
+    try:
+        return measures[metric]()
+    except (OneClassError, SeparationError) as error:
+        return str(error)
+
+
+def _limits(outcome: Interval | float) -> dict[str, float | None]:
+    if isinstance(outcome, float):
+        return {"estimate": outcome, "lower": None, "upper": None}
+    known = {"estimate": outcome.estimate, "lower": outcome.lower, "upper": outcome.upper}
+    return {name: value if np.isfinite(value) else None for name, value in known.items()}
+
+
+def _curves_of(model: _ModelPredictions, minimum_cell: int) -> ModelCurves:
+    cases = int(model.labels.sum())
+    controls = len(model.labels) - cases
+    if min(cases, controls) < max(1, minimum_cell):
+        reason = f"fewer than {minimum_cell} cases or controls: no curve is shown"
+        return ModelCurves(model.feature_set, model.learner, reason=reason)
+    order = np.argsort(-model.probabilities, kind="stable")
+    last_of_tie = np.append(
+        np.flatnonzero(np.diff(model.probabilities[order])), len(model.labels) - 1
+    )
+    found = np.cumsum(model.labels[order])[last_of_tie]
+    flagged = last_of_tie + 1
+    grid = np.linspace(0.0, 1.0, _CURVE_POINTS)
+    false_positive = np.append(0.0, (flagged - found) / controls)
+    true_positive = np.append(0.0, found / cases)
+    # Precision is a step curve in recall: the best precision that still reaches the recall.
+    best = np.maximum.accumulate((found / flagged)[::-1])[::-1]
+    reach = np.minimum(np.searchsorted(found / cases, grid - 1e-12), len(found) - 1)
+    return ModelCurves(
+        feature_set=model.feature_set,
+        learner=model.learner,
+        false_positive_rate=tuple(grid.tolist()),
+        true_positive_rate=tuple(np.interp(grid, false_positive, true_positive).tolist()),
+        recall=tuple(grid.tolist()),
+        precision=tuple(best[reach].tolist()),
+        prevalence=cases / len(model.labels),
+        calibration=calibration_bins(model.probabilities, model.labels, minimum_cell=minimum_cell),
+    )

@@ -1,0 +1,1 @@
+"""Modeling: feature matrices, preprocessing, learners, cross-validation and model bundles."""

@@ -1,0 +1,235 @@
+"""Bundle: final models as a folder another site can score with, verified by sha256.
+
+What belongs here: writing, reading and applying a bundle. It holds names of features and numbers
+learned from many patients; a model that keeps training rows is left out unless it stays at home.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import polars as pl
+
+from learn_assets.modeling.arrays import read_json, write_json
+from learn_assets.modeling.cross_validation import FittedModel, predict
+from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks
+from learn_assets.modeling.learners import load_model
+from learn_assets.modeling.preprocessing import FittedPreprocessing
+from learn_assets.modeling.threads import single_thread
+
+FORMAT_VERSION = 1
+SCORE_SCHEMA = {
+    "patient_id": pl.String,
+    "feature_set": pl.String,
+    "learner": pl.String,
+    "probability": pl.Float64,
+}
+Scope = Literal["site", "transfer"]
+
+_MANIFEST = "manifest.json"
+_PREPROCESSING = "preprocessing"
+_PACKAGES = ("learn-assets", "numpy", "scikit-learn", "torch", "xgboost-cpu")
+
+
+class BundleError(ValueError):
+    """A bundle is incomplete, altered or does not fit the data; the message says which."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a bundle comes from: study, cell, encoder, and choices a scoring site must repeat."""
+
+    study: str
+    window: str
+    encoder: EncoderIdentity
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainedModels:
+    """Final models of one cell on all labeled patients; no models when there were too few."""
+
+    provenance: Provenance
+    preprocessing: FittedPreprocessing | None
+    models: tuple[FittedModel, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BundleSummary:
+    """What was written: the sha256 of the manifest, the models in it and those left out."""
+
+    digest: str
+    models: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> BundleSummary:
+    """Write a bundle in place of `folder`, whole or not at all.
+
+    scope `transfer` leaves out models that carry patient rows (the support vectors of an SVM);
+    `site` keeps them, and such a folder must not leave the site. Equal models give equal bytes.
+    """
+    kept = [item for item in trained.models if scope == "site" or _portable(item)]
+    left_out = tuple(_label(item) for item in trained.models if item not in kept)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        if trained.preprocessing is not None:
+            trained.preprocessing.save(staged / _PREPROCESSING)
+        for item in kept:
+            item.model.save(staged / _model_path(item))
+        write_json(staged / _MANIFEST, _manifest(trained, kept, left_out, scope, staged))
+        digest = _sha256(staged / _MANIFEST)
+        _replace_folder(staged, folder)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return BundleSummary(digest, tuple(_label(item) for item in kept), left_out)
+
+
+def read_bundle(folder: Path, *, digest: str | None = None) -> TrainedModels:
+    """Read a bundle after checking every file.
+
+    BundleError when the manifest is not the expected one (`digest`), its format is unknown, or a
+    file is missing, altered or not listed.
+    """
+    manifest_path = folder / _MANIFEST
+    if not manifest_path.is_file():
+        raise BundleError(f"{folder.name}: no {_MANIFEST}; this is not a model bundle")
+    if digest is not None and _sha256(manifest_path) != digest:
+        raise BundleError(f"{_MANIFEST}: not the manifest that was announced; ask for a new copy")
+    manifest = read_json(manifest_path)
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{_MANIFEST}: format_version {manifest.get('format_version')}, this version of "
+            f"learn_assets reads {FORMAT_VERSION}"
+        )
+    _verify_files(folder, manifest["files"])
+    has_preprocessing = (folder / _PREPROCESSING).is_dir()
+    return TrainedModels(
+        provenance=Provenance(
+            study=manifest["study"],
+            window=manifest["window"],
+            encoder=EncoderIdentity(**manifest["encoder"]),
+            options=manifest["options"],
+        ),
+        preprocessing=FittedPreprocessing.load(folder / _PREPROCESSING)
+        if has_preprocessing
+        else None,
+        models=tuple(_read_model(folder, entry) for entry in manifest["models"]),
+        warnings=tuple(manifest["warnings"]),
+    )
+
+
+def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
+    """Return the probability of being a case for every patient and model (`SCORE_SCHEMA`).
+
+    Unknown features are dropped and absent ones filled as in training. BundleError when the vectors
+    come from another encoder or revision than the models were trained on.
+    """
+    if trained.preprocessing is None or not trained.models or not len(blocks):
+        return pl.DataFrame(schema=SCORE_SCHEMA)
+    _assert_same_encoder(trained.provenance.encoder, blocks)
+    matrix = trained.preprocessing.transform(blocks)
+    patient_ids = blocks.patient_ids.tolist()
+    with single_thread():
+        pieces = [
+            pl.DataFrame(
+                {
+                    "patient_id": patient_ids,
+                    "feature_set": [item.feature_set] * len(patient_ids),
+                    "learner": [item.learner] * len(patient_ids),
+                    "probability": predict(item, matrix, trained.preprocessing),
+                },
+                schema=SCORE_SCHEMA,
+            )
+            for item in trained.models
+        ]
+    return pl.concat(pieces)
+
+
+def _assert_same_encoder(wanted: EncoderIdentity, blocks: FeatureBlocks) -> None:
+    if blocks.embeddings and blocks.encoder is not None and blocks.encoder != wanted:
+        raise BundleError(
+            f"the models were trained on vectors of {wanted.id} revision {wanted.revision}, these "
+            f"come from {blocks.encoder.id} revision {blocks.encoder.revision}; embed again"
+        )
+
+
+def _portable(item: FittedModel) -> bool:
+    return not item.model.carries_patient_rows
+
+
+def _label(item: FittedModel) -> str:
+    return f"{item.feature_set}/{item.learner}"
+
+
+def _model_path(item: FittedModel) -> PurePosixPath:
+    return PurePosixPath("models") / item.feature_set / item.learner
+
+
+def _manifest(
+    trained: TrainedModels,
+    kept: list[FittedModel],
+    left_out: tuple[str, ...],
+    scope: Scope,
+    staged: Path,
+) -> dict[str, object]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "scope": scope,
+        "carries_patient_rows": any(not _portable(item) for item in kept),
+        "study": trained.provenance.study,
+        "window": trained.provenance.window,
+        "encoder": asdict(trained.provenance.encoder),
+        "options": trained.provenance.options,
+        "label": "1 = case",
+        "models": [{"feature_set": item.feature_set, "learner": item.learner} for item in kept],
+        "left_out": list(left_out),
+        "warnings": list(trained.warnings),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "files": {name: _sha256(staged / name) for name in _file_names(staged)},
+    }
+
+
+def _read_model(folder: Path, entry: dict[str, Any]) -> FittedModel:
+    place = folder / "models" / entry["feature_set"] / entry["learner"]
+    model = load_model(entry["learner"], place)
+    return FittedModel(entry["feature_set"], entry["learner"], model)
+
+
+def _verify_files(folder: Path, listed: dict[str, str]) -> None:
+    present = [name for name in _file_names(folder) if name != _MANIFEST]
+    missing = sorted(set(listed) - set(present))
+    unlisted = sorted(set(present) - set(listed))
+    if missing or unlisted:
+        raise BundleError(f"bundle files missing: {missing}; not in the manifest: {unlisted}")
+    altered = [name for name in present if _sha256(folder / name) != listed[name]]
+    if altered:
+        raise BundleError(f"altered since the bundle was written (sha256 differs): {altered}")
+
+
+def _file_names(folder: Path) -> list[str]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _replace_folder(staged: Path, folder: Path) -> None:
+    """Swap the folder in; a kill between the two renames leaves no bundle, never a mixed one."""
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        folder.replace(old / "old")
+        staged.replace(folder)
+        shutil.rmtree(old)
+        return
+    staged.replace(folder)

@@ -1,0 +1,247 @@
+"""Cross-validation: out-of-fold predictions in which nothing is learned from a held-out patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from learn_assets.modeling.arrays import FloatMatrix, FloatVector, IndexVector, Labels
+from learn_assets.modeling.features import (
+    DuplicatePatientError,
+    FeatureBlocks,
+    ModelFeatureSet,
+)
+from learn_assets.modeling.leakage import assert_disjoint, assert_one_fold_per_patient
+from learn_assets.modeling.learners import Model, preset_learner
+from learn_assets.modeling.preprocessing import (
+    FittedPreprocessing,
+    fit_preprocessing,
+    oversample,
+)
+from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.modeling.threads import fit_pool, single_thread
+from learn_assets.study import LearnerName
+
+CROSS_VALIDATION_SCHEMA = {
+    "patient_id": pl.String,
+    "fold": pl.Int32,
+    "feature_set": pl.String,
+    "learner": pl.String,
+    "probability": pl.Float64,
+    "label": pl.Int8,
+}
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Out-of-fold predictions (`CROSS_VALIDATION_SCHEMA`) and what a reader must be told."""
+
+    frame: pl.DataFrame
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """One learner fitted on one feature set."""
+
+    feature_set: ModelFeatureSet
+    learner: LearnerName
+    model: Model
+
+
+@dataclass(frozen=True)
+class _Split:
+    fold: int
+    training: IndexVector
+    held_out: IndexVector
+
+
+def stratified_folds(
+    patient_ids: npt.NDArray[np.str_], labels: Labels, folds: int, seed: int
+) -> npt.NDArray[np.int32]:
+    """Return the fold (0 to folds - 1) of each patient, cases spread evenly.
+
+    The same patients get the same folds whatever the order of rows. DuplicatePatientError when a
+    patient stands twice: two rows could land in two folds.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    repeated = len(patient_ids) - len(np.unique(patient_ids))
+    if repeated:
+        raise DuplicatePatientError(f"{repeated} of {len(patient_ids)} rows repeat a patient_id")
+    order = np.argsort(patient_ids, kind="stable")
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    assigned = np.empty(len(patient_ids), dtype=np.int32)
+    for fold, (_, held_out) in enumerate(splitter.split(order, labels[order])):
+        assigned[order[held_out]] = fold
+    return assigned
+
+
+def too_few(labels: Labels, folds: int) -> str | None:
+    """Return why these labels cannot be cross-validated, or None when they can."""
+    cases = int(labels.sum())
+    if not len(labels):
+        return "no labeled patient in this cohort: nothing was modeled"
+    for name, members in (("cases", cases), ("controls", len(labels) - cases)):
+        if members < folds:
+            return f"fewer {name} than the {folds} folds: nothing was modeled"
+    return None
+
+
+def cross_validate(
+    blocks: FeatureBlocks,
+    labels: Labels,
+    protocol: ModelingProtocol,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> CrossValidation:
+    """Return out-of-fold probabilities of being a case for every feature set and learner.
+
+    blocks and labels (1 = case) belong to the labeled patients, row by row. Too few cases or
+    controls give an empty frame and a warning. Rows are sorted, and equal input and seed give equal
+    probabilities. ValueError when the lengths differ.
+    """
+    if len(blocks) != len(labels):
+        raise ValueError(f"{len(blocks)} patients but {len(labels)} labels")
+    reason = too_few(labels, protocol.folds)
+    if reason is not None:
+        return CrossValidation(pl.DataFrame(schema=CROSS_VALIDATION_SCHEMA), (reason,))
+    folds = stratified_folds(blocks.patient_ids, labels, protocol.folds, protocol.seed)
+    tell = progress or _silent
+    pieces: list[pl.DataFrame] = []
+    warnings: set[str] = set()
+    for split in _splits(folds):
+        fold_frames, fold_warnings = _run_fold(blocks, labels, split, protocol, workers)
+        pieces += fold_frames
+        warnings |= set(fold_warnings)
+        tell(f"fold {split.fold + 1} of {protocol.folds} done")
+    frame = pl.concat([pl.DataFrame(schema=CROSS_VALIDATION_SCHEMA), *pieces])
+    frame = _in_every_fold(frame, protocol.folds)
+    assert_one_fold_per_patient(frame)
+    ordered = frame.sort("feature_set", "learner", "fold", "patient_id")
+    return CrossValidation(ordered, tuple(sorted(warnings)))
+
+
+def fit_grid(
+    matrix: FloatMatrix,
+    labels: Labels,
+    preprocessing: FittedPreprocessing,
+    protocol: ModelingProtocol,
+    workers: int | None = None,
+) -> tuple[list[FittedModel], list[str]]:
+    """Fit every feature set and learner on one preprocessed training matrix, shared by all.
+
+    Returns the fitted models in grid order and warnings on feature sets without a usable column.
+    """
+    uses_torch = any("mlp" in learners for _, learners in protocol.grid)
+    with fit_pool(workers, uses_torch=uses_torch) as pool:
+        jobs = []
+        warnings = []
+        for feature_set, learners in protocol.grid:
+            columns = preprocessing.columns_of(feature_set)
+            if not len(columns):
+                warnings.append(f"feature set `{feature_set}` has no usable column: left out")
+                continue
+            training, training_labels = matrix[:, columns], labels
+            if protocol.oversampled:
+                training, training_labels = oversample(training, labels, protocol.seed)
+            jobs += [
+                pool.submit(_fit, feature_set, learner, training, training_labels, protocol)
+                for learner in learners
+            ]
+        return [job.result() for job in jobs], warnings
+
+
+def predict(
+    fitted: FittedModel, matrix: FloatMatrix, preprocessing: FittedPreprocessing
+) -> FloatVector:
+    """Return probabilities of being a case from the preprocessed matrix of all columns."""
+    columns = preprocessing.columns_of(fitted.feature_set)
+    return fitted.model.predict_probability(matrix[:, columns])
+
+
+def _fit(
+    feature_set: ModelFeatureSet,
+    learner: LearnerName,
+    matrix: FloatMatrix,
+    labels: Labels,
+    protocol: ModelingProtocol,
+) -> FittedModel:
+    settings = preset_learner(
+        learner, protocol.name, include_medication=protocol.include_medication
+    )
+    return FittedModel(feature_set, learner, settings.fit(matrix, labels, protocol.seed))
+
+
+def _run_fold(
+    blocks: FeatureBlocks,
+    labels: Labels,
+    split: _Split,
+    protocol: ModelingProtocol,
+    workers: int | None,
+) -> tuple[list[pl.DataFrame], list[str]]:
+    training, held_out = blocks.rows(split.training), blocks.rows(split.held_out)
+    assert_disjoint(training.patient_ids.tolist(), held_out.patient_ids.tolist())
+    preprocessing = fit_preprocessing(training, protocol.preprocessing)
+    fitted, warnings = fit_grid(
+        preprocessing.transform(training), labels[split.training], preprocessing, protocol, workers
+    )
+    unseen = preprocessing.transform(held_out)
+    with single_thread():
+        frames = [
+            _predictions(
+                held_out.patient_ids,
+                split.fold,
+                item,
+                predict(item, unseen, preprocessing),
+                labels[split.held_out],
+            )
+            for item in fitted
+        ]
+    return frames, warnings
+
+
+def _predictions(
+    patient_ids: npt.NDArray[np.str_],
+    fold: int,
+    fitted: FittedModel,
+    probability: FloatVector,
+    labels: Labels,
+) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"patient_id": patient_ids.tolist(), "probability": probability, "label": labels}
+    ).select(
+        "patient_id",
+        pl.lit(fold, pl.Int32).alias("fold"),
+        pl.lit(fitted.feature_set).alias("feature_set"),
+        pl.lit(fitted.learner).alias("learner"),
+        pl.col("probability").cast(pl.Float64),
+        pl.col("label").cast(pl.Int8),
+    )
+
+
+def _in_every_fold(frame: pl.DataFrame, folds: int) -> pl.DataFrame:
+    """Drop a model that could not be fitted in some fold: every row compares the same patients."""
+    complete = pl.col("fold").n_unique().over("feature_set", "learner") == folds
+    return frame.filter(complete)
+
+
+def _splits(folds: npt.NDArray[np.int32]) -> Iterator[_Split]:
+    for fold in range(int(folds.max()) + 1):
+        held_out = folds == fold
+        yield _Split(
+            fold,
+            np.flatnonzero(~held_out).astype(np.int64),
+            np.flatnonzero(held_out).astype(np.int64),
+        )
+
+
+def _silent(message: str) -> None:
+    del message

@@ -1,0 +1,85 @@
+"""Leakage: named guards that stop a run when held-out patients or the outcome reach a model."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from learn_assets.modeling.features import DuplicatePatientError
+
+_CODE_LIST_COLUMNS = {"code_system", "code", "match"}
+
+
+class LeakError(ValueError):
+    """Information that would not exist at prediction time is about to reach a model."""
+
+
+def forbidden_features(
+    feature_names: tuple[str, ...], outcome_codes: pl.DataFrame
+) -> tuple[str, ...]:
+    """Return the features that count an outcome code, sorted.
+
+    feature_names: `<kind>|<code_system>|<code>`, perhaps with `|last-<days>`; other names pass.
+    outcome_codes: code_system, code, match (`exact` or `prefix`), ICD without dot. A rolled-up
+    category matches only when the list names it or one of its own prefixes, so a category that also
+    holds other diseases stays. KeyError when a column is missing.
+    """
+    absent = _CODE_LIST_COLUMNS - set(outcome_codes.columns)
+    if absent:
+        raise KeyError(f"outcome codes lack the columns {sorted(absent)}")
+    entries = set(outcome_codes.select("code_system", "code", "match").iter_rows())
+    exact = {(system, code) for system, code, _ in entries}
+    prefixes: dict[str, tuple[str, ...]] = {}
+    for system, code, match in sorted(entries):
+        if match == "prefix":
+            prefixes[system] = (*prefixes.get(system, ()), code)
+
+    def counts_outcome(name: str) -> bool:
+        parts = name.split("|")
+        if len(parts) < 3:
+            return False
+        system, code = parts[1], parts[2].replace(".", "").upper()
+        return (system, code) in exact or code.startswith(prefixes.get(system, ("\0",)))
+
+    return tuple(sorted(name for name in feature_names if counts_outcome(name)))
+
+
+def assert_no_outcome_feature(feature_names: tuple[str, ...], outcome_codes: pl.DataFrame) -> None:
+    """Raise LeakError, naming the codes, when a feature counts an outcome code."""
+    forbidden = forbidden_features(feature_names, outcome_codes)
+    if forbidden:
+        raise LeakError(
+            f"{len(forbidden)} of {len(feature_names)} features count outcome codes: "
+            f"{', '.join(forbidden)}; leave these codes out of event_counts"
+        )
+
+
+def drop_outcome_features(event_counts: pl.DataFrame, outcome_codes: pl.DataFrame) -> pl.DataFrame:
+    """Return the long counts without features that count an outcome code."""
+    names = tuple(event_counts["feature"].unique().sort().to_list())
+    forbidden = forbidden_features(names, outcome_codes)
+    return event_counts.filter(~pl.col("feature").is_in(forbidden))
+
+
+def assert_one_fold_per_patient(predictions: pl.DataFrame) -> None:
+    """Raise LeakError when a patient of one model was held out in more than one fold.
+
+    predictions: patient_id, fold, feature_set, learner. DuplicatePatientError when a patient has
+    two rows in the same fold of a model.
+    """
+    model = ["feature_set", "learner", "patient_id"]
+    per_patient = predictions.group_by(model).agg(
+        pl.col("fold").n_unique().alias("folds"), pl.len().alias("rows")
+    )
+    straddling = per_patient.filter(pl.col("folds") > 1)["patient_id"].n_unique()
+    if straddling:
+        raise LeakError(f"{straddling} patients are held out in more than one fold")
+    repeated = per_patient.filter(pl.col("rows") > 1)["patient_id"].n_unique()
+    if repeated:
+        raise DuplicatePatientError(f"{repeated} patients have two rows in one fold of a model")
+
+
+def assert_disjoint(training_ids: list[str], held_out_ids: list[str]) -> None:
+    """Raise LeakError when a patient stands in both the training and the held-out part."""
+    shared = len(set(training_ids) & set(held_out_ids))
+    if shared:
+        raise LeakError(f"{shared} patients stand in both the training and the held-out fold")

@@ -1,0 +1,93 @@
+"""Learners: the protocol they share, their presets, and how a saved one is found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, Self
+
+from learn_assets.modeling.arrays import FloatMatrix, FloatVector, Labels
+from learn_assets.modeling.boosted_trees import BoostedTrees, BoostedTreesSettings
+from learn_assets.modeling.elastic_net import ElasticNet, ElasticNetSettings
+from learn_assets.modeling.neural_network import (
+    NeuralNetwork,
+    NeuralNetworkSettings,
+    published_network,
+)
+from learn_assets.modeling.random_forest import RandomForest, RandomForestSettings
+from learn_assets.modeling.support_vector import SupportVectorMachine, SupportVectorSettings
+from learn_assets.study import LearnerName
+
+ProtocolName = Literal["recommended", "published"]
+
+
+class Model(Protocol):
+    """A fitted learner; one that `carries_patient_rows` must stay at its site."""
+
+    carries_patient_rows: ClassVar[bool]
+
+    def predict_probability(self, matrix: FloatMatrix) -> FloatVector:
+        """Return the probability of being a case, float64 (patients,)."""
+
+    def save(self, folder: Path) -> None:
+        """Write the model without pickle."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+
+
+class Learner(Protocol):
+    """Settings of a learner, ready to be fitted to a standardized matrix."""
+
+    def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> Model:
+        """Fit to rows (patients, columns) and labels (1 = case)."""
+
+
+_MODEL_TYPES: dict[LearnerName, type[Model]] = {
+    "svm": SupportVectorMachine,
+    "random_forest": RandomForest,
+    "xgboost": BoostedTrees,
+    "mlp": NeuralNetwork,
+    "elastic_net": ElasticNet,
+}
+
+
+def preset_learner(
+    name: LearnerName, protocol: ProtocolName, *, include_medication: bool = True
+) -> Learner:
+    """Return the settings of a learner in a protocol.
+
+    `published` follows LEARN's hyperparameters and library defaults where it names none;
+    `recommended` is regularized and calibrated inside the training fold.
+    """
+    recommended: dict[LearnerName, Learner] = {
+        "svm": SupportVectorSettings(),
+        "random_forest": RandomForestSettings(),
+        "xgboost": BoostedTreesSettings(),
+        "mlp": NeuralNetworkSettings(),
+        "elastic_net": ElasticNetSettings(),
+    }
+    published: dict[LearnerName, Learner] = {
+        "svm": SupportVectorSettings(cost=1.0, calibration_folds=5),
+        "random_forest": RandomForestSettings(trees=100, minimum_leaf=1, calibrated=False),
+        "xgboost": BoostedTreesSettings(
+            rounds=100,
+            depth=6,
+            learning_rate=0.3,
+            row_share=1.0,
+            column_share=1.0,
+            minimum_child_weight=1.0,
+            bins=256,
+            calibration_folds=0,
+        ),
+        "mlp": published_network(include_medication),
+        "elastic_net": ElasticNetSettings(calibrated=False),
+    }
+    return (published if protocol == "published" else recommended)[name]
+
+
+def load_model(name: LearnerName, folder: Path) -> Model:
+    """Read a saved model of that learner. KeyError names the learners there are."""
+    if name not in _MODEL_TYPES:
+        raise KeyError(f"no learner {name!r}; there are {sorted(_MODEL_TYPES)}")
+    return _MODEL_TYPES[name].load(folder)

@@ -1,0 +1,149 @@
+"""Pipeline: the three steps of one window x encoder cell, from lake tables to scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from learn_assets.modeling.arrays import IndexVector, Labels
+from learn_assets.modeling.bundle import Provenance, TrainedModels, score
+from learn_assets.modeling.cross_validation import (
+    CrossValidation,
+    Progress,
+    cross_validate,
+    fit_grid,
+    too_few,
+)
+from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks, build_feature_blocks
+from learn_assets.modeling.leakage import assert_no_outcome_feature
+from learn_assets.modeling.preprocessing import fit_preprocessing
+from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.study import Study
+
+RISK_SCORE_SCHEMA = {
+    "patient_id": pl.String,
+    "feature_set": pl.String,
+    "learner": pl.String,
+    "basis": pl.String,
+    "probability": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class CellTables:
+    """Lake tables of one cell, as the contracts of `schemas` describe them.
+
+    outcome_codes: rows of `code_list` of the outcome (code_system, code, match), None in supplied
+    mode, where the extract's own table already counted.
+    """
+
+    cohort: pl.DataFrame
+    scoring_population: pl.DataFrame
+    event_counts: pl.DataFrame
+    latest_measurement: pl.DataFrame
+    patient_embeddings: pl.DataFrame
+    encoder: EncoderIdentity
+    outcome_codes: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Features of everyone in a cell, and which rows are labeled (1 = case)."""
+
+    blocks: FeatureBlocks
+    labeled: IndexVector
+    labels: Labels
+
+
+def build_cell(tables: CellTables, protocol: ModelingProtocol) -> Cell:
+    """Align the tables of a cell into features of cohort and scoring population.
+
+    LeakError when a feature counts an outcome code; DuplicatePatientError when a patient stands
+    twice in, or in both of, cohort and scoring population.
+    """
+    roster = pl.concat(
+        [
+            frame.select("patient_id", pl.col("age_at_index").cast(pl.Float64), "sex")
+            for frame in (tables.cohort, tables.scoring_population)
+        ]
+    )
+    blocks = build_feature_blocks(
+        roster,
+        tables.event_counts,
+        tables.latest_measurement,
+        tables.patient_embeddings,
+        include_medication=protocol.include_medication,
+        encoder=tables.encoder,
+    )
+    if tables.outcome_codes is not None:
+        names = (*blocks.reference.count_names, *blocks.reference.measurement_names)
+        assert_no_outcome_feature(names, tables.outcome_codes)
+    known = tables.cohort.filter(pl.col("label").is_not_null()).sort("patient_id")
+    return Cell(
+        blocks=blocks,
+        labeled=blocks.positions(known["patient_id"].to_list()),
+        labels=known["label"].cast(pl.Int8).to_numpy().astype(np.int8),
+    )
+
+
+def cross_validate_cell(
+    cell: Cell,
+    protocol: ModelingProtocol,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> CrossValidation:
+    """Return out-of-fold predictions of the labeled patients of a cell."""
+    return cross_validate(
+        cell.blocks.rows(cell.labeled), cell.labels, protocol, workers=workers, progress=progress
+    )
+
+
+def train_cell(
+    cell: Cell, protocol: ModelingProtocol, provenance: Provenance, *, workers: int | None = None
+) -> TrainedModels:
+    """Fit the final models on all labeled patients; none, with a warning, when too few."""
+    reason = too_few(cell.labels, protocol.folds)
+    if reason is not None:
+        return TrainedModels(provenance, None, (), (reason,))
+    training = cell.blocks.rows(cell.labeled)
+    preprocessing = fit_preprocessing(training, protocol.preprocessing)
+    models, warnings = fit_grid(
+        preprocessing.transform(training), cell.labels, preprocessing, protocol, workers
+    )
+    return TrainedModels(provenance, preprocessing, tuple(models), tuple(warnings))
+
+
+def risk_scores(cell: Cell, cross_validation: pl.DataFrame, trained: TrainedModels) -> pl.DataFrame:
+    """Return one score a patient and model (`RISK_SCORE_SCHEMA`).
+
+    Labeled patients get their out-of-fold probability, everyone else that of the final model, so no
+    score comes from a model that saw the patient's outcome.
+    """
+    judged = cross_validation.select(
+        "patient_id",
+        "feature_set",
+        "learner",
+        pl.lit("out_of_fold").alias("basis"),
+        pl.col("probability").cast(pl.Float64),
+    )
+    unlabeled = np.setdiff1d(np.arange(len(cell.blocks)), cell.labeled)
+    predicted = score(trained, cell.blocks.rows(unlabeled)).select(
+        "patient_id",
+        "feature_set",
+        "learner",
+        pl.lit("final_model").alias("basis"),
+        "probability",
+    )
+    scores = pl.concat([judged, predicted])
+    return scores.select(list(RISK_SCORE_SCHEMA)).sort("feature_set", "learner", "patient_id")
+
+
+def provenance_of(study: Study, window_key: str, encoder: EncoderIdentity) -> Provenance:
+    """Return what a bundle says about its origin: the study's choices another site must repeat."""
+    options = study.model_dump(
+        mode="json", include={"title", "synthetic", "narratives", "counts", "models"}
+    )
+    return Provenance(study.name, window_key, encoder, options)
