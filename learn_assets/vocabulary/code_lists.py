@@ -1,0 +1,93 @@
+"""Code lists: the table `code_list`, every list a study refers to, one row a code.
+
+What belongs here: choosing between packaged and study lists and writing codes in one spelling.
+Matching records against the lists is SQL's work (model `int_listed_codes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+
+from learn_assets.schemas.registry import empty_frame
+from learn_assets.study import CodeEntry, Study
+from learn_assets.warehouse import project_folder
+
+# (concept ids, with descendants) -> (code_system, code) of every concept.
+Resolver = Callable[[tuple[str, ...], bool], list[tuple[str, str]]]
+Row = tuple[str, str, str, str]
+
+_OMOP = "OMOP"
+
+
+class UnknownCodeListError(ValueError):
+    """A rule of the study refers to a code list that nobody has defined."""
+
+
+def packaged_code_lists() -> dict[str, tuple[CodeEntry, ...]]:
+    """Return the packaged lists by name, read from the seed of the dbt project."""
+    seed = pl.read_csv(_seed_path(), infer_schema=False)
+    lists: dict[str, list[CodeEntry]] = {}
+    grouped = seed.group_by("list", "code_system", "match", maintain_order=True).agg("code")
+    for name, code_system, match, codes in grouped.iter_rows():
+        entry = CodeEntry(code_system=code_system, codes=tuple(codes), match=match)
+        lists.setdefault(name, []).append(entry)
+    return {name: tuple(entries) for name, entries in lists.items()}
+
+
+def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.DataFrame:
+    """Return the table `code_list` of a study: list, code_system, code, match.
+
+    A study's list replaces the packaged one of its name. Codes are upper case, ICD codes without
+    dot. `resolve` turns OMOP concept ids into codes of the records; each then matches exactly.
+    UnknownCodeListError when a rule names a list that does not exist; ValueError for OMOP concepts
+    without `resolve` or when none of a list's concepts is in the vocabulary.
+    """
+    known = {**packaged_code_lists(), **study.code_lists}
+    unknown = sorted(set(study.referenced_code_lists) - set(known))
+    if unknown:
+        raise UnknownCodeListError(
+            f"no code list {', '.join(unknown)}; write it under `code_lists` or use one of: "
+            f"{', '.join(sorted(known))}"
+        )
+    rows = [
+        row for name in study.referenced_code_lists for row in _rows(name, known[name], resolve)
+    ]
+    frame = pl.DataFrame(rows, schema=empty_frame("code_list").schema, orient="row")
+    return frame.unique().sort(pl.all())
+
+
+def comparable_code(code_system: str, code: str) -> str:
+    """Return a code as models compare it: upper case, ICD without dot (macro `comparable_code`)."""
+    text = code.strip().upper()
+    return text.replace(".", "") if code_system.startswith("ICD-") else text
+
+
+def _rows(name: str, entries: tuple[CodeEntry, ...], resolve: Resolver | None) -> Iterator[Row]:
+    for entry in entries:
+        if entry.code_system != _OMOP:
+            for code in entry.codes:
+                comparable = comparable_code(entry.code_system, code)
+                yield name, entry.code_system, comparable, entry.match
+            continue
+        for code_system, code in _concepts(name, entry, resolve):
+            yield name, code_system, comparable_code(code_system, code), "exact"
+
+
+def _concepts(name: str, entry: CodeEntry, resolve: Resolver | None) -> list[tuple[str, str]]:
+    if resolve is None:
+        raise ValueError(
+            f"code list `{name}`: OMOP concept ids need an OMOP source with its vocabulary tables"
+        )
+    concepts = resolve(entry.codes, entry.include_descendants)
+    if not concepts:
+        raise ValueError(
+            f"code list `{name}`: none of its {len(entry.codes)} concept ids is in table `concept`"
+        )
+    return concepts
+
+
+def _seed_path() -> Path:
+    return project_folder() / "seeds" / "packaged_code_list.csv"
