@@ -357,7 +357,8 @@ def _promote(
 
 def _test_results(results: Sequence[Any]) -> Iterable[TestResult]:
     for result in results:
-        if _is_model(result) or result.status == "skipped":
+        # Hooks are results as well.
+        if result.node.resource_type != "test" or result.status == "skipped":
             continue
         yield TestResult(
             name=result.node.name,

@@ -5,7 +5,7 @@ merged as (
   select rxcui_old, rxcui_new
   from {{ source('lake', 'rxnatomarchive') }}
   where rxcui_old <> rxcui_new
-  group by all
+  group by rxcui_old, rxcui_new
   qualify row_number() over (
     partition by rxcui_old order by count(*) desc, {{ rxcui_order('rxcui_new') }}
   ) = 1
