@@ -1,0 +1,48 @@
+"""Sentence-transformers backend: any local folder of that library, whatever its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from learn_assets.embedding.backends.torch_runtime import prepare_torch, token_budget
+from learn_assets.embedding.encoders import Encoder
+
+
+class SentenceTransformersBackend:
+    """One SentenceTransformer in this process.
+
+    The library pads a batch to its longest text, so a vector may differ between batches in the
+    last bits of its dtype.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        """Load the model from the encoder's folder, offline."""
+        device = prepare_torch()
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        self._normalize = encoder.normalized
+        self._model = SentenceTransformer(
+            str(encoder.folder),
+            device=str(device),
+            local_files_only=True,
+            model_kwargs={"dtype": getattr(torch, encoder.dtype), "use_safetensors": True},
+        )
+        self._model.max_seq_length = encoder.token_limit
+        self.token_budget = token_budget(device)
+
+    def encode(self, texts: Sequence[str], padded_length: int) -> npt.NDArray[np.float32]:
+        """Return vectors (n, d) float32; the library chooses the padding itself."""
+        del padded_length
+        vectors = self._model.encode(
+            list(texts),
+            batch_size=len(texts),
+            show_progress_bar=False,
+            convert_to_numpy=True,
+            normalize_embeddings=self._normalize,
+            prompt="",
+        )
+        return np.asarray(vectors, dtype=np.float32)

@@ -1,0 +1,356 @@
+"""Engine: narratives in, one vector a patient and kind out; a chunk is embedded once, ever.
+
+What belongs here: the order of work (group, cut, look up, embed, commit, pool) and its numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from tokenizers import Tokenizer
+
+from learn_assets.embedding.backends import Backend, open_backend
+from learn_assets.embedding.batching import encode_batch, plan_batches
+from learn_assets.embedding.chunking import Chunk, Chunker, load_tokenizer
+from learn_assets.embedding.encoders import Encoder
+from learn_assets.embedding.progress import Progress
+from learn_assets.embedding.store import CorruptShardError, VectorStore
+
+_COMMIT_VECTORS = 4_096
+_GROUP_CHARACTERS = 8_000_000
+_COLUMNS = ("patient_id", "kind", "text")
+
+_log = logging.getLogger(__name__)
+
+
+class NarrativeError(ValueError):
+    """The narratives cannot be embedded as they are; counts only, never a text."""
+
+
+@dataclass(frozen=True)
+class EmbeddingStatistics:
+    """What a run did.
+
+    `chunks` are distinct within a group of texts; `embedded` went through the encoder and `reused`
+    were in the store already; `embedded_tokens` counts what the encoder read without padding
+    (prompt, special tokens and overlap included) and `tokens_per_second` is that over the seconds
+    spent embedding; `empty` texts have no token and thus no vector.
+    """
+
+    texts: int = 0
+    empty: int = 0
+    tokens: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    reused: int = 0
+    embedded_tokens: int = 0
+    seconds: float = 0.0
+    tokens_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class EmbeddingResult:
+    """Vectors of all texts and what it took.
+
+    `frame`: patient_id, kind, vector Array(Float32, d), chunks Int32, tokens Int64, sorted by
+    patient_id and kind.
+    """
+
+    frame: pl.DataFrame
+    statistics: EmbeddingStatistics
+
+
+def embed_narratives(
+    narratives: pl.DataFrame | pl.LazyFrame,
+    encoder: Encoder,
+    store: VectorStore,
+    *,
+    overlap_tokens: int,
+    task_instruction: bool,
+    progress: bool = True,
+    backend: Callable[[Encoder], Backend] = open_backend,
+    commit_seconds: float = 5.0,
+) -> EmbeddingResult:
+    """Embed narratives (patient_id, kind, text), reading from the store what it holds.
+
+    The vector of a text is the mean of its chunks' vectors weighted by their tokens, each token
+    counted once, scaled to length 1. Texts pass in bounded groups; new vectors are committed every
+    `commit_seconds`, so a killed run loses only those. The encoder is loaded when first needed.
+    NarrativeError when a patient and kind come twice or a column is missing; ValueError when the
+    store belongs to another encoder.
+    """
+    if store.space != encoder.space:
+        raise ValueError(f"the store holds vectors of another encoder than {encoder.id}")
+    lazy = _checked(narratives.lazy())
+    run = _Run(
+        encoder,
+        store,
+        overlap_tokens=overlap_tokens,
+        task_instruction=task_instruction,
+        backend=backend,
+        commit_seconds=commit_seconds,
+    )
+    texts, characters = lazy.select(pl.len(), pl.col("text").str.len_chars().sum()).collect().row(0)
+    _log.info("embedding %d texts with %s (%s)", texts, encoder.id, encoder.dtype)
+    with Progress(characters, enabled=progress) as bar:
+        frames = [run.embed_group(group, bar) for group in _groups(lazy)]
+    frame = pl.concat([_empty_frame(encoder.dimension), *frames]).sort("patient_id", "kind")
+    statistics = run.tally.statistics()
+    _log.info("embedding done: %s", asdict(statistics))
+    return EmbeddingResult(frame, statistics)
+
+
+@dataclass
+class _Tally:
+    """Running numbers of one call."""
+
+    texts: int = 0
+    empty: int = 0
+    tokens: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    embedded_tokens: int = 0
+    encoding_seconds: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def statistics(self) -> EmbeddingStatistics:
+        rate = self.embedded_tokens / self.encoding_seconds if self.encoding_seconds else 0.0
+        return EmbeddingStatistics(
+            texts=self.texts,
+            empty=self.empty,
+            tokens=self.tokens,
+            chunks=self.chunks,
+            embedded=self.embedded,
+            reused=max(0, self.chunks - self.embedded),
+            embedded_tokens=self.embedded_tokens,
+            seconds=round(time.monotonic() - self.started, 3),
+            tokens_per_second=round(rate, 1),
+        )
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A distinct chunk that may have to be embedded: what the encoder reads, and its length."""
+
+    text: str
+    length: int
+
+
+class _Run:
+    """One call of `embed_narratives`: what stays the same between groups."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        store: VectorStore,
+        *,
+        overlap_tokens: int,
+        task_instruction: bool,
+        backend: Callable[[Encoder], Backend],
+        commit_seconds: float,
+    ) -> None:
+        self._encoder = encoder
+        self._store = store
+        self._overlap = overlap_tokens
+        self._task_instruction = task_instruction
+        self._open_backend = backend
+        self._commit_seconds = commit_seconds
+        self._backend: Backend | None = None
+        self._tokenizer: Tokenizer = load_tokenizer(encoder.folder)
+        self._chunkers: dict[str, Chunker] = {}
+        self.tally = _Tally()
+
+    def embed_group(self, group: pl.DataFrame, bar: Progress) -> pl.DataFrame:
+        """Return the vectors of one group of texts, in the group's order."""
+        texts = group["text"].fill_null("").to_list()
+        prompts = [
+            self._encoder.prompt(kind, task_instruction=self._task_instruction)
+            for kind in group["kind"]
+        ]
+        chunks = self._chunk(texts, prompts)
+        keys = [
+            [self._store.key(prompt, chunk.text) for chunk in parts]
+            for prompt, parts in zip(prompts, chunks, strict=True)
+        ]
+        distinct = {
+            key: _Pending(prompt + chunk.text, chunk.length)
+            for prompt, parts, part_keys in zip(prompts, chunks, keys, strict=True)
+            for chunk, key in zip(parts, part_keys, strict=True)
+        }
+        bar.start_group(sum(map(len, texts)), sum(item.length for item in distinct.values()))
+        vectors = self._vectors(distinct, bar)
+        bar.finish_group()
+        row_of = {key: row for row, key in enumerate(distinct)}
+        rows = [[row_of[key] for key in part_keys] for part_keys in keys]
+        frame = _pool(group, chunks, rows, vectors)
+        self.tally.texts += len(texts)
+        self.tally.empty += len(texts) - frame.height
+        self.tally.tokens += int(frame["tokens"].sum())
+        self.tally.chunks += len(distinct)
+        return frame
+
+    def _chunk(self, texts: Sequence[str], prompts: Sequence[str]) -> list[tuple[Chunk, ...]]:
+        chunks: list[tuple[Chunk, ...]] = [()] * len(texts)
+        for prompt in dict.fromkeys(prompts):
+            chosen = [i for i, other in enumerate(prompts) if other == prompt]
+            parts = self._chunker(prompt).chunk([texts[i] for i in chosen])
+            for i, part in zip(chosen, parts, strict=True):
+                chunks[i] = part
+        return chunks
+
+    def _chunker(self, prompt: str) -> Chunker:
+        if prompt not in self._chunkers:
+            self._chunkers[prompt] = Chunker(
+                self._tokenizer,
+                token_limit=self._encoder.token_limit,
+                overlap_tokens=self._overlap,
+                prompt=prompt,
+            )
+        return self._chunkers[prompt]
+
+    def _vectors(self, distinct: dict[bytes, _Pending], bar: Progress) -> npt.NDArray[np.float32]:
+        """Return the vectors of all distinct chunks, embedding those the store lacks."""
+        keys = list(distinct)
+        while True:
+            stored = self._store.contains(keys)
+            missing = {k: distinct[k] for k, has in zip(keys, stored, strict=True) if not has}
+            if missing:
+                self._embed(missing, bar)
+            try:
+                return self._store.read(keys)
+            except CorruptShardError as error:
+                _log.warning("%s", error)
+
+    def _embed(self, missing: dict[bytes, _Pending], bar: Progress) -> None:
+        backend = self._loaded_backend()
+        keys = list(missing)
+        lengths = [item.length for item in missing.values()]
+        texts = [item.text for item in missing.values()]
+        batches = plan_batches(
+            lengths,
+            keys,
+            token_budget=backend.token_budget,
+            token_limit=self._encoder.token_limit,
+        )
+        with _Commits(self._store, self._commit_seconds) as commits:
+            for batch in batches:
+                began = time.monotonic()
+                for positions, vectors in encode_batch(backend, texts, batch):
+                    commits.add([keys[i] for i in positions], vectors)
+                tokens = sum(lengths[i] for i in batch.positions)
+                seconds = time.monotonic() - began
+                self.tally.encoding_seconds += seconds
+                self.tally.embedded += len(batch.positions)
+                self.tally.embedded_tokens += tokens
+                bar.advance(tokens, seconds)
+
+    def _loaded_backend(self) -> Backend:
+        if self._backend is None:
+            self._backend = self._open_backend(self._encoder)
+        return self._backend
+
+
+class _Commits:
+    """Gathers vectors and commits them every few seconds, and at the end whatever happens."""
+
+    def __init__(self, store: VectorStore, seconds: float) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._keys: list[bytes] = []
+        self._vectors: list[npt.NDArray[np.float32]] = []
+        self._last = time.monotonic()
+
+    def __enter__(self) -> _Commits:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commit()
+
+    def add(self, keys: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
+        self._keys.extend(keys)
+        self._vectors.append(vectors)
+        late = time.monotonic() - self._last >= self._seconds
+        if late or len(self._keys) >= _COMMIT_VECTORS:
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._keys:
+            self._store.append(self._keys, np.concatenate(self._vectors))
+        self._keys, self._vectors, self._last = [], [], time.monotonic()
+
+
+def _pool(
+    group: pl.DataFrame,
+    chunks: Sequence[tuple[Chunk, ...]],
+    rows: Sequence[Sequence[int]],
+    vectors: npt.NDArray[np.float32],
+) -> pl.DataFrame:
+    """Return the token-weighted mean of each text's chunks, scaled to length 1.
+
+    `rows` says which vectors are a text's; a text without chunks has no row in the result.
+    """
+    dimension = vectors.shape[1]
+    kept = [i for i, parts in enumerate(chunks) if parts]
+    pooled = np.zeros((len(kept), dimension), dtype=np.float32)
+    for row, i in enumerate(kept):
+        weights = np.array([chunk.new_tokens for chunk in chunks[i]], dtype=np.float64)
+        mean = weights @ vectors[rows[i]].astype(np.float64)
+        pooled[row] = mean / np.linalg.norm(mean)
+    return group[kept].select(
+        pl.col("patient_id"),
+        pl.col("kind"),
+        pl.Series("vector", pooled, dtype=pl.Array(pl.Float32, dimension)),
+        pl.Series("chunks", [len(chunks[i]) for i in kept], dtype=pl.Int32),
+        pl.Series("tokens", [sum(c.new_tokens for c in chunks[i]) for i in kept], dtype=pl.Int64),
+    )
+
+
+def _checked(narratives: pl.LazyFrame) -> pl.LazyFrame:
+    present = narratives.collect_schema().names()
+    absent = [name for name in _COLUMNS if name not in present]
+    if absent:
+        raise NarrativeError(f"narratives lack the columns {absent}; they have {present}")
+    lazy = narratives.select(pl.col(name).cast(pl.String) for name in _COLUMNS)
+    repeated = (
+        lazy.group_by("patient_id", "kind").len().filter(pl.col("len") > 1).select(pl.len())
+    ).collect()
+    if count := repeated.item():
+        raise NarrativeError(f"{count} pairs of patient and kind come more than once")
+    return lazy
+
+
+def _groups(narratives: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Yield rows in order, in groups whose bounds depend on the texts alone."""
+    held: list[pl.DataFrame] = []
+    characters = 0
+    for batch in narratives.collect_batches(maintain_order=True):
+        sizes = batch["text"].str.len_chars().fill_null(0).cum_sum().to_list()
+        start, before = 0, 0
+        for row, size in enumerate(sizes):
+            if characters + size - before >= _GROUP_CHARACTERS:
+                held.append(batch[start : row + 1])
+                yield pl.concat(held)
+                held, characters, start, before = [], 0, row + 1, size
+        if start < batch.height:
+            held.append(batch[start:])
+            characters += sizes[-1] - before
+    if held:
+        yield pl.concat(held)
+
+
+def _empty_frame(dimension: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        schema={
+            "patient_id": pl.String,
+            "kind": pl.String,
+            "vector": pl.Array(pl.Float32, dimension),
+            "chunks": pl.Int32,
+            "tokens": pl.Int64,
+        }
+    )
