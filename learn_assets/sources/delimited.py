@@ -20,9 +20,7 @@ from learn_assets.sources.files import SourceError, SourceFile
 
 BLOCK_BYTES = 16 * 1024 * 1024
 SOURCE_ROW = "source_row"
-MALFORMED_SCHEMA = pl.Schema(
-    {SOURCE_ROW: pl.Int64(), "reason": pl.String(), "record": pl.String()}
-)
+MALFORMED_SCHEMA = pl.Schema({SOURCE_ROW: pl.Int64(), "reason": pl.String(), "record": pl.String()})
 # A repetition count above this makes the compiled expression large; such rows take the slow road.
 _WIDEST_PATTERN = 200
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -61,9 +59,7 @@ class ParsedBlock:
     malformed: pl.DataFrame
 
 
-def read_blocks(
-    stream: BinaryIO, label: str, block_bytes: int = BLOCK_BYTES
-) -> Iterator[Block]:
+def read_blocks(stream: BinaryIO, label: str, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     """Yield a byte stream as blocks of whole lines, without the byte order mark.
 
     SourceError for UTF-16 files, whose lines cannot be told apart as bytes.
@@ -164,9 +160,7 @@ def _decode_one_by_one(block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def _split_plain(lines: pl.DataFrame, columns: list[str], dialect: Dialect) -> pl.DataFrame:
     fields = pl.col("line").str.split_exact(dialect.separator, len(columns) - 1)
-    return lines.select(
-        fields.struct.rename_fields(columns).struct.unnest(), pl.col(SOURCE_ROW)
-    )
+    return lines.select(fields.struct.rename_fields(columns).struct.unnest(), pl.col(SOURCE_ROW))
 
 
 def _split_quoted(

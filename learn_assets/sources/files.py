@@ -77,7 +77,9 @@ def find_files(folder: Path, stems: Iterable[str]) -> tuple[SourceFile, ...]:
         raise SourceError(f"the folder {folder} does not exist; correct `source.folder`")
     inventory = list(_inventory(folder))
     for stem in stems:
-        pattern = re.compile(rf"{re.escape(stem)}([ _.-]?\d+)?\.(csv|tsv|txt)(\.gz)?", re.I)
+        pattern = re.compile(
+            rf"{re.escape(stem)}([ _.-]?\d+)?\.(csv|tsv|txt)(\.gz)?", re.IGNORECASE
+        )
         found = [file for file in inventory if pattern.fullmatch(file.name)]
         if found:
             _refuse_twins(found)

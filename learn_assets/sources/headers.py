@@ -168,8 +168,7 @@ def _fits(rows: list[list[str]], columns: tuple[str, ...]) -> bool:
     """Say whether most rows look as the columns' names demand."""
     looks = [(position, _LOOKS[name]) for position, name in enumerate(columns) if name in _LOOKS]
     good = sum(
-        all(pattern.fullmatch(row[position].strip()) for position, pattern in looks)
-        for row in rows
+        all(pattern.fullmatch(row[position].strip()) for position, pattern in looks) for row in rows
     )
     return good * 2 > len(rows)
 

@@ -24,7 +24,7 @@ RAW_TABLES: tuple[str, ...] = tuple(LAYOUTS)
 def ingest_table(study: Study, lake: Lake, table: str) -> IngestReport:
     """Write `raw_<table>` (every column text, source_file, source_row) and its malformed twin.
 
-    `table` is one of RAW_TABLES. A table that the source does not have is written empty. SourceError
+    `table` is one of RAW_TABLES; one that the source does not have is written empty. SourceError
     names the file that is missing or unreadable and the remedy.
     """
     if table not in LAYOUTS:

@@ -239,15 +239,16 @@ def _concepts(database: OmopDatabase, ids: str) -> pl.DataFrame:
     )
 
 
-def _event_rows(
-    batch: pl.DataFrame, events: EventTable, concepts: pl.DataFrame
-) -> pl.DataFrame:
+def _event_rows(batch: pl.DataFrame, events: EventTable, concepts: pl.DataFrame) -> pl.DataFrame:
     standard = concepts.select("concept", "code_system", "code")
     source = standard.rename({"code_system": "source_code_system", "code": "source_code"})
     rows = batch.join(
         standard, left_on=events.concept, right_on="concept", how="left", maintain_order="left"
     ).join(
-        source, left_on=events.source_concept, right_on="concept", how="left",
+        source,
+        left_on=events.source_concept,
+        right_on="concept",
+        how="left",
         maintain_order="left",
     )
     if events.measured:
@@ -272,11 +273,17 @@ def _with_values(rows: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
     units = named.rename({"concept_name": "unit_name"})
     return (
         rows.join(
-            answers, left_on="value_as_concept_id", right_on="concept", how="left",
+            answers,
+            left_on="value_as_concept_id",
+            right_on="concept",
+            how="left",
             maintain_order="left",
         )
         .join(
-            units, left_on="unit_concept_id", right_on="concept", how="left",
+            units,
+            left_on="unit_concept_id",
+            right_on="concept",
+            how="left",
             maintain_order="left",
         )
         .with_columns(
@@ -291,7 +298,10 @@ def _person_rows(batch: pl.DataFrame, names: pl.DataFrame, deaths: pl.DataFrame)
     for kind in ("race", "ethnicity"):
         named = names.rename({"concept_name": kind})
         batch = batch.join(
-            named, left_on=f"{kind}_concept_id", right_on="concept", how="left",
+            named,
+            left_on=f"{kind}_concept_id",
+            right_on="concept",
+            how="left",
             maintain_order="left",
         )
     sex = pl.col("gender_concept_id").replace_strict(_SEXES, default=None)

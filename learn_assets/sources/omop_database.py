@@ -1,4 +1,4 @@
-"""OmopDatabase: the tables of an OMOP CDM as text, from a DuckDB file or a folder of CSV or Parquet.
+"""OmopDatabase: the tables of an OMOP CDM as text, from DuckDB, CSV or Parquet files.
 
 What belongs here: finding tables and streaming their columns. What they mean is in `omop.py`.
 """
@@ -137,7 +137,9 @@ class OmopDatabase:
             return replace(table, columns={name.lower(): name for name in names})
         # Some exports load an empty CSV as one row that holds the header.
         header = self.connection.execute(f"SELECT * FROM {table.relation} LIMIT 1").fetchone()
-        promoted = {str(cell).lower(): name for cell, name in zip(header or (), names, strict=False)}
+        promoted = {
+            str(cell).lower(): name for cell, name in zip(header or (), names, strict=False)
+        }
         return replace(table, columns=promoted, rows_before=1)
 
 

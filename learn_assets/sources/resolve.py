@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +52,7 @@ def _generate(folder: Path, settings: SyntheticSource, lake: Lake) -> None:
         (made / _SETTINGS).write_text(settings.model_dump_json(), encoding="utf-8")
         if folder.exists():
             shutil.move(folder, staging / "previous")
-        os.replace(made, folder)
+        made.replace(folder)
 
 
 @contextmanager

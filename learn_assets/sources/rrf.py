@@ -100,8 +100,7 @@ RRF_TABLES: tuple[RrfTable, ...] = (
             *("ATV", "SUPPRESS", "CVF", _TRAILING),
         ),
         pl.Schema(
-            _text("rxcui", "attribute", "value", "source", "suppress")
-            | {"source_row": pl.Int64()}
+            _text("rxcui", "attribute", "value", "source", "suppress") | {"source_row": pl.Int64()}
         ),
         _keep_sat,
     ),

@@ -1,0 +1,1 @@
+"""From raw text to canonical tables: what is kept, what is quarantined, and the contract checks."""

@@ -1,0 +1,132 @@
+"""Text to values: empty cells, dates, numbers, flags, sex. Expressions over raw text columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from learn_assets.schemas.records import EARLIEST_BIRTH, EARLIEST_DATE
+from learn_assets.validation.reasons import Reason, Rule
+
+# How exports write an empty cell. A code or id is never one of these words.
+EMPTY_WORDS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
+
+_DAY = r"^(\d{4})[-/]?(\d{2})[-/]?(\d{2})(?:\.0+)?(?:[ T]\d{1,2}:\d{2}.*)?$"
+_MONTH = r"^(\d{4})[-/]?(\d{2})(?:\.0+)?$"
+_YEAR = r"^(\d{4})(?:\.0+)?$"
+_FEMALE = ("F", "FEMALE", "WOMAN")
+_MALE = ("M", "MALE", "MAN")
+_TRUE = ("1", "1.0", "TRUE", "T", "YES", "Y")
+_FALSE = ("0", "0.0", "FALSE", "F", "NO", "N")
+
+
+@dataclass(frozen=True)
+class RawColumns:
+    """Which text columns the raw table at hand has."""
+
+    names: Collection[str]
+
+    def text(self, name: str, *others: str) -> pl.Expr:
+        """Return a column trimmed, empty words as null; the first of the names that exists."""
+        found = next((known for known in (name, *others) if known in self.names), None)
+        if found is None:
+            return pl.lit(None, pl.String).alias(name)
+        trimmed = pl.col(found).str.strip_chars()
+        return pl.when(~trimmed.is_in(EMPTY_WORDS)).then(trimmed).alias(name)
+
+
+def day(text: pl.Expr) -> pl.Expr:
+    """Return the calendar day of YYYYMMDD or ISO text (a time of day is dropped), else null."""
+    # The parser alone would read seven digits as a day of one digit.
+    digits = pl.when(text.str.contains(_DAY)).then(text.str.replace(_DAY, "${1}${2}${3}"))
+    return digits.str.to_date("%Y%m%d", strict=False)
+
+
+def day_rules(text: pl.Expr, column: str, *, today: date, required: bool) -> list[Rule]:
+    """Return the rules of a date column: present if required, readable, possible, not future."""
+    readable = text.str.contains(_DAY)
+    rules = [Rule(Reason.MISSING_DATE, text.is_null(), column)] if required else []
+    return [
+        *rules,
+        Rule(Reason.UNREADABLE_DATE, ~readable, column),
+        Rule(Reason.IMPOSSIBLE_DATE, readable & day(text).is_null(), column),
+        Rule(Reason.IMPOSSIBLE_DATE, day(text) < EARLIEST_DATE, column),
+        Rule(Reason.FUTURE_DATE, day(text) > today, column),
+    ]
+
+
+def death_day(text: pl.Expr) -> pl.Expr:
+    """Return the day of death; of a month or year alone, its last day, so no event is lost."""
+    month = text.str.replace(_MONTH, "${1}${2}01").str.to_date("%Y%m%d", strict=False)
+    year = text.str.replace(_YEAR, "${1}1231").str.to_date("%Y%m%d", strict=False)
+    return (
+        pl.when(text.str.contains(_MONTH))
+        .then(month.dt.month_end())
+        .when(text.str.contains(_YEAR))
+        .then(year)
+        .otherwise(day(text))
+    )
+
+
+def death_rules(text: pl.Expr, column: str, *, today: date) -> list[Rule]:
+    """Return the rules of a date of death, which may be a month (YYYYMM) or a year."""
+    readable = text.str.contains(_DAY) | text.str.contains(_MONTH) | text.str.contains(_YEAR)
+    # The last day of the running month or year lies ahead without being wrong.
+    latest = date(today.year, 12, 31)
+    return [
+        Rule(Reason.UNREADABLE_DATE, ~readable, column),
+        Rule(Reason.IMPOSSIBLE_DATE, readable & death_day(text).is_null(), column),
+        Rule(Reason.IMPOSSIBLE_DATE, death_day(text) < EARLIEST_DATE, column),
+        Rule(Reason.FUTURE_DATE, death_day(text) > latest, column),
+    ]
+
+
+def year_of_birth(text: pl.Expr) -> pl.Expr:
+    """Return a four-digit year as Int32, else null."""
+    return text.str.extract(_YEAR).cast(pl.Int32, strict=False)
+
+
+def year_of_birth_rules(text: pl.Expr, column: str, *, today: date) -> list[Rule]:
+    """Return the rules of a year of birth: four digits, possible, not future."""
+    return [
+        Rule(Reason.UNREADABLE_DATE, ~text.str.contains(_YEAR), column),
+        Rule(Reason.IMPOSSIBLE_DATE, year_of_birth(text) < EARLIEST_BIRTH, column),
+        Rule(Reason.FUTURE_DATE, year_of_birth(text) > today.year, column),
+    ]
+
+
+def number(text: pl.Expr) -> pl.Expr:
+    """Return a finite number as Float64, else null."""
+    value = text.cast(pl.Float64, strict=False)
+    return pl.when(value.is_finite()).then(value)
+
+
+def number_rule(text: pl.Expr, column: str) -> Rule:
+    """Return the rule that a cell, when filled, is a finite number."""
+    return Rule(Reason.UNREADABLE_VALUE, text.is_not_null() & number(text).is_null(), column)
+
+
+def flag(text: pl.Expr) -> pl.Expr:
+    """Return a yes/no cell as Boolean; an empty one is false."""
+    return text.str.to_uppercase().is_in(_TRUE).fill_null(value=False)
+
+
+def flag_rule(text: pl.Expr, column: str) -> Rule:
+    """Return the rule that a cell, when filled, is a known way of writing yes or no."""
+    known = text.str.to_uppercase().is_in((*_TRUE, *_FALSE))
+    return Rule(Reason.UNREADABLE_VALUE, ~known, column)
+
+
+def sex(text: pl.Expr) -> pl.Expr:
+    """Return F, M, or U for anything else."""
+    upper = text.str.to_uppercase()
+    return (
+        pl.when(upper.is_in(_FEMALE))
+        .then(pl.lit("F"))
+        .when(upper.is_in(_MALE))
+        .then(pl.lit("M"))
+        .otherwise(pl.lit("U"))
+    )
