@@ -37,8 +37,8 @@ class CheckOutcome:
 def check_table(table: pl.DataFrame | Path, name: str) -> CheckOutcome:
     """Hold a table, or the Parquet file of one, against the contract of that name.
 
-    Columns and types first; if they hold, every value is looked at, in batches of 500,000 rows; a unique column is compared over the whole
-    table. KeyError when no contract has that name.
+    Columns and types first; if they hold, every value is looked at, in batches of 500,000 rows, and
+    a unique column is compared over the whole table. KeyError when no contract has that name.
     """
     schema = schema_of(name).to_schema()
     keys = [column for column, field in schema.columns.items() if field.unique]
