@@ -16,11 +16,6 @@ export TRANSFORMERS_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export MPLBACKEND := Agg
 
-LEARN_STUDY ?= demo
-export LEARN_STUDY
-DAGSTER_HOME ?= $(CURDIR)/.learn/dagster_home
-export DAGSTER_HOME
-
 .DEFAULT_GOAL := help
 .PHONY: help setup demo ui test test-fast lint format clean
 
@@ -40,9 +35,7 @@ demo: $(INSTALLED)  ## Run the synthetic study from raw files to risk scores and
 	$(BIN)/python -m learn_assets show --study demo
 
 ui: $(INSTALLED)  ## Open the Dagster UI on http://127.0.0.1:3000 (LEARN_STUDY chooses the study).
-	@test -f $(DAGSTER_HOME)/dagster.yaml || install -D -m 600 deploy/dagster.yaml $(DAGSTER_HOME)/dagster.yaml
-	@chmod 700 $(DAGSTER_HOME)
-	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+	$(BIN)/python -m learn_assets ui
 
 test: $(INSTALLED)  ## Run every test, fast ones first.
 	$(BIN)/python -m pytest
