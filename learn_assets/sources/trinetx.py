@@ -109,7 +109,12 @@ LAYOUTS: dict[str, TableLayout] = {
     # Its other columns keep their names: validation reads some, the rest become features.
     "cohort_table": TableLayout(
         required=("patient_id",),
-        aliases={"patient_id": _PATIENT_ID, "iDate": ("idate", "indexdate")},
+        aliases={
+            "patient_id": _PATIENT_ID,
+            "iDate": ("idate", "indexdate"),
+            "yob": ("yob", "yearofbirth"),
+            "age_at_ANAp": ("ageatanap", "ageatindex"),
+        },
     ),
     "genetic_score": TableLayout(
         required=("patient_id", "score"),

@@ -47,11 +47,11 @@ class CodeSystems:
                 return name
         return written if self.accept_any else None
 
-    def column(self, raw: pl.Series, text: pl.Expr) -> pl.Expr:
-        """Return `text` (trimmed `raw`) normalized, each distinct spelling looked up once."""
-        spellings = raw.unique().drop_nulls().str.strip_chars().unique().to_list()
-        table = {spelling: self.normalize(spelling) for spelling in spellings if spelling}
-        return text.replace_strict(table, default=None, return_dtype=pl.String)
+    def column(self, written: pl.Series) -> pl.Series:
+        """Return a column of code systems normalized, each distinct spelling looked up once."""
+        spellings = written.unique().drop_nulls().to_list()
+        table = {spelling: self.normalize(spelling) for spelling in spellings}
+        return written.replace_strict(table, default=None, return_dtype=pl.String)
 
 
 def _squash(written: str) -> str:

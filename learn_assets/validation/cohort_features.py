@@ -9,7 +9,7 @@ import polars as pl
 from learn_assets.lake import TableStamp
 from learn_assets.schemas import empty_frame
 from learn_assets.validation.raw_reader import POSITION, RawTable
-from learn_assets.validation.values import RawColumns, number
+from learn_assets.validation.values import cleaned, number
 
 # Identifiers, dates, ages and outcomes: LEARN drops them before modeling, or they would leak.
 NOT_FEATURES = frozenset(
@@ -36,19 +36,19 @@ def write_cohort_features(raw: RawTable) -> TableStamp:
 
 
 def _features(raw: RawTable, names: list[str], kept: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    empty = empty_frame("cohort_feature")
-    yield empty
+    patients = kept.rename({"patient_id": "__patient"})
+    yield empty_frame("cohort_feature")
     for start in range(0, len(names), _COLUMNS_AT_ONCE):
         chunk = names[start : start + _COLUMNS_AT_ONCE]
-        columns = RawColumns(chunk)
         no_cells = pl.DataFrame(schema=dict.fromkeys(["__patient", *chunk], pl.String()))
         parts = (
-            batch.join(kept.rename({"patient_id": "__patient"}), on=POSITION, how="inner").select(
-                "__patient", *(columns.text(name) for name in chunk)
+            batch.join(patients, on=POSITION, how="inner", maintain_order="left").select(
+                no_cells.columns
             )
             for batch in raw.batches(chunk)
         )
-        cells = pl.concat([no_cells, *parts])
+        joined = pl.concat([no_cells, *parts])
+        cells = joined.select("__patient").hstack(cleaned(joined, chunk))
         yield from (_long(cells, name) for name in chunk if _is_numeric(cells, name))
 
 

@@ -14,30 +14,59 @@ import polars as pl
 
 from learn_assets.validation import values
 from learn_assets.validation.code_systems import CodeSystems
-from learn_assets.validation.reasons import Reason, Rule
-from learn_assets.validation.values import RawColumns
+from learn_assets.validation.reasons import Reason, Rule, first_broken
 
 
 @dataclass(frozen=True)
-class RawBatch:
-    """Rows of a raw table, and what reading them depends on."""
+class Setting:
+    """What reading a table depends on besides its rows."""
 
-    frame: pl.DataFrame
     code_systems: CodeSystems
     today: date
-
-    @property
-    def columns(self) -> RawColumns:
-        """The text columns at hand."""
-        return RawColumns(self.frame.columns)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Canonical columns (without source_row) and the rules, in the order they are asked."""
+    """How a table's text becomes values.
 
+    `cells` are the text columns it needs, `columns` the canonical ones (without source_row) as
+    expressions over these, and `rules` what a row can break, in the order they are asked; rules may
+    name a cell (`cell`) and a canonical value (`made`).
+    """
+
+    cells: tuple[str, ...]
     columns: dict[str, pl.Expr]
     rules: list[Rule]
+
+
+def cell(name: str) -> pl.Expr:
+    """Return the cleaned text of a raw column."""
+    return pl.col(f"cell {name}")
+
+
+def made(name: str) -> pl.Expr:
+    """Return the value of a canonical column."""
+    return pl.col(f"made {name}")
+
+
+def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFrame:
+    """Return the canonical columns of raw rows, and `broken`, the rule each row breaks or null.
+
+    Cells and values are made once and looked at by every rule: as one nested expression they would
+    be made anew for each.
+    """
+    cells = values.cleaned(frame, reading.cells)
+    if "code_system" in cells.columns:
+        written = cells.get_column("code_system")
+        cells = cells.with_columns(setting.code_systems.column(written))
+    cells = cells.rename(lambda name: f"cell {name}")
+    canonical = cells.select(
+        expression.alias(f"made {name}") for name, expression in reading.columns.items()
+    )
+    return pl.concat([cells, canonical], how="horizontal").select(
+        *(made(name).alias(name) for name in reading.columns),
+        first_broken(reading.rules).alias("broken"),
+    )
 
 
 @dataclass(frozen=True)
@@ -48,182 +77,178 @@ class TableRules:
     order last), `once` the columns whose values may stand in one row only.
     """
 
-    read: Callable[[RawBatch], Reading]
+    reading: Callable[[Setting], Reading]
     key: str
     order: tuple[str, ...]
     once: tuple[str, ...] = ()
     of_patients: bool = False
 
 
-def _missing_patient(patient: pl.Expr) -> Rule:
-    return Rule(Reason.MISSING_PATIENT_ID, patient.is_null(), "patient_id")
+_MISSING_PATIENT = Rule(Reason.MISSING_PATIENT_ID, cell("patient_id").is_null(), "patient_id")
+_MISSING_CODE = Rule(Reason.MISSING_CODE, cell("code").is_null(), "code")
+# The cell is already normalized, so a system that is not accepted is null as an empty one is.
+_UNKNOWN_CODE_SYSTEM = Rule(
+    Reason.UNKNOWN_CODE_SYSTEM, cell("code_system").is_null(), "code_system"
+)
 
 
-def read_event(batch: RawBatch) -> Reading:
-    """Read a coded event: diagnosis, procedure, medication, and the event part of a lab result."""
-    raw = batch.columns
-    patient, code, day = raw.text("patient_id"), raw.text("code"), raw.text("date")
-    system = raw.text("code_system")
-    if "code_system" in raw.names:
-        system = batch.code_systems.column(batch.frame.get_column("code_system"), system)
+def event(setting: Setting) -> Reading:
+    """A coded event: diagnosis, procedure, medication, and the event part of a lab result."""
+    day = values.day(cell("date"))
+    plain = ("patient_id", "code_system", "code", "encounter_id")
     return Reading(
+        cells=(*plain, "date"),
         columns={
-            "patient_id": patient,
-            "date": values.day(day),
-            "code_system": system,
-            "code": code,
-            "encounter_id": raw.text("encounter_id"),
+            "patient_id": cell("patient_id"),
+            "date": day,
+            **{name: cell(name) for name in plain[1:]},
         },
         rules=[
-            _missing_patient(patient),
-            Rule(Reason.MISSING_CODE, code.is_null(), "code"),
-            Rule(Reason.UNKNOWN_CODE_SYSTEM, system.is_null(), "code_system"),
-            *values.day_rules(day, "date", today=batch.today, required=True),
+            _MISSING_PATIENT,
+            _MISSING_CODE,
+            _UNKNOWN_CODE_SYSTEM,
+            Rule(Reason.MISSING_DATE, cell("date").is_null(), "date"),
+            *values.day_rules(cell("date"), made("date"), "date", today=setting.today),
         ],
     )
 
 
-def read_lab_result(batch: RawBatch) -> Reading:
-    """Read a laboratory result. A number that is none is kept as text, so nothing is lost."""
-    event = read_event(batch)
-    raw = batch.columns
-    written = raw.text("value_number")
+def lab_result(setting: Setting) -> Reading:
+    """A laboratory result. A number that is none is kept as text, so nothing is lost."""
+    base = event(setting)
+    written = cell("value_number")
     value = values.number(written)
     unreadable = pl.when(value.is_null()).then(written)
     return Reading(
+        cells=(*base.cells, "value_number", "value_text", "unit"),
         columns={
-            **event.columns,
+            **base.columns,
             "value_number": value,
-            "value_text": pl.coalesce(raw.text("value_text"), unreadable),
-            "unit": raw.text("unit"),
+            "value_text": pl.coalesce(cell("value_text"), unreadable),
+            "unit": cell("unit"),
         },
-        rules=event.rules,
+        rules=base.rules,
     )
 
 
-def read_patient(batch: RawBatch) -> Reading:
-    """Read demographics; empty year of birth, race, ethnicity and death are allowed."""
-    raw = batch.columns
-    patient = raw.text("patient_id")
-    birth, death = raw.text("year_of_birth"), raw.text("death_date")
-    born, died = values.year_of_birth(birth), values.death_day(death)
+def patient(setting: Setting) -> Reading:
+    """Demographics; empty year of birth, race, ethnicity and death are allowed."""
+    birth, death = cell("year_of_birth"), cell("death_date")
+    born, died = made("year_of_birth"), made("death_date")
     return Reading(
+        cells=("patient_id", "sex", "year_of_birth", "race", "ethnicity", "death_date"),
         columns={
-            "patient_id": patient,
-            "sex": values.sex(raw.text("sex")),
-            "year_of_birth": born,
-            "race": raw.text("race"),
-            "ethnicity": raw.text("ethnicity"),
-            "death_date": died,
+            "patient_id": cell("patient_id"),
+            "sex": values.sex(cell("sex")),
+            "year_of_birth": values.year_of_birth(birth),
+            "race": cell("race"),
+            "ethnicity": cell("ethnicity"),
+            "death_date": values.death_day(death),
         },
         rules=[
-            _missing_patient(patient),
-            *values.year_of_birth_rules(birth, "year_of_birth", today=batch.today),
-            *values.death_rules(death, "death_date", today=batch.today),
+            _MISSING_PATIENT,
+            *values.year_of_birth_rules(birth, "year_of_birth", today=setting.today),
+            *values.death_rules(death, died, "death_date", today=setting.today),
             Rule(Reason.BEFORE_BIRTH, died.dt.year() < born, "death_date"),
         ],
     )
 
 
-def read_terminology(batch: RawBatch) -> Reading:
-    """Read a description of a code."""
-    raw = batch.columns
-    code, description = raw.text("code"), raw.text("description")
-    system = raw.text("code_system")
-    if "code_system" in raw.names:
-        system = batch.code_systems.column(batch.frame.get_column("code_system"), system)
+def terminology(_: Setting) -> Reading:
+    """A description of a code."""
+    names = ("code_system", "code", "description")
     return Reading(
-        columns={"code_system": system, "code": code, "description": description},
+        cells=names,
+        columns={name: cell(name) for name in names},
         rules=[
-            Rule(Reason.MISSING_CODE, code.is_null(), "code"),
-            Rule(Reason.UNKNOWN_CODE_SYSTEM, system.is_null(), "code_system"),
-            Rule(Reason.MISSING_DESCRIPTION, description.is_null(), "description"),
+            _MISSING_CODE,
+            _UNKNOWN_CODE_SYSTEM,
+            Rule(Reason.MISSING_DESCRIPTION, cell("description").is_null(), "description"),
         ],
     )
 
 
-def read_cohort_table(batch: RawBatch) -> Reading:
-    """Read LEARN's cohort table (`final_data_yrCut0.txt`).
+def cohort_table(setting: Setting) -> Reading:
+    """A patient of LEARN's cohort table (`final_data_yrCut0.txt`).
 
     The outcome is dated by `days_till_sle_new` counted from `iDate`, which LEARN's rules use, and
     by `date_sle_new` where that is empty; first and last record by `days_first_event` and
     `days_last_event`.
     """
-    raw = batch.columns
-    patient, index_text = raw.text("patient_id"), raw.text("iDate", "index_date")
-    birth, age = raw.text("yob", "year_of_birth"), raw.text("age_at_ANAp", "age_at_index")
-    index = values.day(index_text)
-    outcome, rheumatic = raw.text("date_sle_new"), raw.text("date_rd_new")
-    lupus, cancer = raw.text("diagnosis_dile"), raw.text("diagnosis_cancer")
-    offsets = {
-        name: raw.text(name)
-        for name in ("days_first_event", "days_last_event", "days_till_sle_new")
-    }
+    offsets = ("days_first_event", "days_last_event", "days_till_sle_new")
+    dates = ("date_sle_new", "date_rd_new")
+    flags = ("diagnosis_dile", "diagnosis_cancer")
+    index, birth, age = cell("iDate"), cell("yob"), cell("age_at_ANAp")
+    index_day, till = values.day(index), _days_after_index("days_till_sle_new")
     return Reading(
+        cells=("patient_id", "sex", "iDate", "yob", "age_at_ANAp", *offsets, *dates, *flags),
         columns={
-            "patient_id": patient,
-            "sex": values.sex(raw.text("sex")),
+            "patient_id": cell("patient_id"),
+            "sex": values.sex(cell("sex")),
             "year_of_birth": values.year_of_birth(birth),
             "age_at_index": values.number(age),
-            "index_date": index,
-            "first_record_date": _days_after(index, offsets["days_first_event"]),
-            "last_record_date": _days_after(index, offsets["days_last_event"]),
-            "outcome_date": pl.coalesce(
-                _days_after(index, offsets["days_till_sle_new"]), values.day(outcome)
-            ),
-            "other_rheumatic_disease_date": values.day(rheumatic),
-            "drug_induced_lupus": values.flag(lupus),
-            "cancer": values.flag(cancer),
+            "index_date": index_day,
+            "first_record_date": _days_after_index("days_first_event"),
+            "last_record_date": _days_after_index("days_last_event"),
+            "outcome_date": pl.coalesce(till, values.day(cell("date_sle_new"))),
+            "other_rheumatic_disease_date": values.day(cell("date_rd_new")),
+            "drug_induced_lupus": values.flag(cell("diagnosis_dile")),
+            "cancer": values.flag(cell("diagnosis_cancer")),
         },
         rules=[
-            _missing_patient(patient),
-            *values.day_rules(index_text, "iDate", today=batch.today, required=True),
-            *values.year_of_birth_rules(birth, "yob", today=batch.today),
-            Rule(Reason.BEFORE_BIRTH, index.dt.year() < values.year_of_birth(birth), "iDate"),
+            _MISSING_PATIENT,
+            Rule(Reason.MISSING_DATE, index.is_null(), "iDate"),
+            *values.day_rules(index, made("index_date"), "iDate", today=setting.today),
+            *values.year_of_birth_rules(birth, "yob", today=setting.today),
+            Rule(
+                Reason.BEFORE_BIRTH,
+                made("index_date").dt.year() < made("year_of_birth"),
+                "iDate",
+            ),
             values.number_rule(age, "age_at_ANAp"),
-            Rule(Reason.UNREADABLE_VALUE, ~values.number(age).is_between(0, 130), "age_at_ANAp"),
-            *(values.number_rule(text, name) for name, text in offsets.items()),
-            *values.day_rules(outcome, "date_sle_new", today=batch.today, required=False),
-            *values.day_rules(rheumatic, "date_rd_new", today=batch.today, required=False),
-            values.flag_rule(lupus, "diagnosis_dile"),
-            values.flag_rule(cancer, "diagnosis_cancer"),
+            Rule(Reason.UNREADABLE_VALUE, ~made("age_at_index").is_between(0, 130), "age_at_ANAp"),
+            *(values.number_rule(cell(name), name) for name in offsets),
+            *(
+                rule
+                for name in dates
+                for rule in values.day_rules(
+                    cell(name), values.day(cell(name)), name, today=setting.today
+                )
+            ),
+            *(values.flag_rule(cell(name), name) for name in flags),
         ],
     )
 
 
-def _days_after(index: pl.Expr, offset: pl.Expr) -> pl.Expr:
-    days = values.number(offset).round(0).cast(pl.Int64, strict=False)
-    return (index + pl.duration(days=days)).cast(pl.Date)
+def _days_after_index(offset: str) -> pl.Expr:
+    days = values.number(cell(offset)).round(0).cast(pl.Int64, strict=False)
+    return (values.day(cell("iDate")) + pl.duration(days=days)).cast(pl.Date)
 
 
-def read_genetic_score(batch: RawBatch) -> Reading:
-    """Read a genetic score; an empty one is of no use and unreadable."""
-    raw = batch.columns
-    patient, score = raw.text("patient_id"), raw.text("score")
-    value = values.number(score)
+def genetic_score(_: Setting) -> Reading:
+    """A genetic score; an empty one is of no use and unreadable."""
     return Reading(
-        columns={"patient_id": patient, "score": value},
+        cells=("patient_id", "score"),
+        columns={"patient_id": cell("patient_id"), "score": values.number(cell("score"))},
         rules=[
-            _missing_patient(patient),
-            Rule(Reason.UNREADABLE_VALUE, value.is_null(), "score"),
+            _MISSING_PATIENT,
+            Rule(Reason.UNREADABLE_VALUE, made("score").is_null(), "score"),
         ],
     )
 
 
-_EVENT = TableRules(read_event, "patient_id", ("patient_id", "date"), of_patients=True)
+_EVENT = TableRules(event, "patient_id", ("patient_id", "date"), of_patients=True)
 _PERSON = ("patient_id",)
 
 TABLE_RULES: dict[str, TableRules] = {
-    "patient": TableRules(read_patient, "patient_id", _PERSON, once=_PERSON),
+    "patient": TableRules(patient, "patient_id", _PERSON, once=_PERSON),
     "diagnosis": _EVENT,
     "procedure": _EVENT,
     "medication": _EVENT,
-    "lab_result": TableRules(
-        read_lab_result, "patient_id", ("patient_id", "date"), of_patients=True
-    ),
+    "lab_result": TableRules(lab_result, "patient_id", ("patient_id", "date"), of_patients=True),
     "terminology": TableRules(
-        read_terminology, "code", ("code", "code_system"), once=("code_system", "code")
+        terminology, "code", ("code", "code_system"), once=("code_system", "code")
     ),
-    "cohort_table": TableRules(read_cohort_table, "patient_id", _PERSON, once=_PERSON),
-    "genetic_score": TableRules(read_genetic_score, "patient_id", _PERSON, once=_PERSON),
+    "cohort_table": TableRules(cohort_table, "patient_id", _PERSON, once=_PERSON),
+    "genetic_score": TableRules(genetic_score, "patient_id", _PERSON, once=_PERSON),
 }

@@ -40,12 +40,20 @@ class Rule:
     column: str | None = None
 
 
-def first_broken(rules: Sequence[Rule]) -> tuple[pl.Expr, pl.Expr]:
-    """Return expressions `reason` and `column` of the first rule a row breaks, null if none."""
-    reason: pl.Expr = pl.lit(None, pl.String)
-    column: pl.Expr = pl.lit(None, pl.String)
-    for rule in reversed(rules):
+def first_broken(rules: Sequence[Rule]) -> pl.Expr:
+    """Return the number of the first rule a row breaks, null if none."""
+    number: pl.Expr = pl.lit(None, pl.Int8)
+    for position, rule in reversed(list(enumerate(rules))):
         broken = rule.broken.fill_null(value=False)
-        reason = pl.when(broken).then(pl.lit(rule.reason.value)).otherwise(reason)
-        column = pl.when(broken).then(pl.lit(rule.column, pl.String)).otherwise(column)
-    return reason.alias("reason"), column.alias("column")
+        number = pl.when(broken).then(pl.lit(position, pl.Int8)).otherwise(number)
+    return number
+
+
+def explained(number: pl.Expr, rules: Sequence[Rule]) -> tuple[pl.Expr, pl.Expr]:
+    """Return expressions `reason` and `column` of rule numbers that `first_broken` gave."""
+    reasons = {position: rule.reason.value for position, rule in enumerate(rules)}
+    columns = {position: rule.column for position, rule in enumerate(rules)}
+    return (
+        number.replace_strict(reasons, return_dtype=pl.String).alias("reason"),
+        number.replace_strict(columns, return_dtype=pl.String).alias("column"),
+    )

@@ -22,13 +22,12 @@ from learn_assets.validation.buckets import ROWS_A_BUCKET, Buckets, bucket_count
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.cohort_features import write_cohort_features
 from learn_assets.validation.raw_reader import POSITION, RawTable
-from learn_assets.validation.readings import TABLE_RULES, RawBatch, TableRules
-from learn_assets.validation.reasons import Reason, Rule, first_broken
+from learn_assets.validation.readings import TABLE_RULES, Setting, TableRules, read
+from learn_assets.validation.reasons import Reason, Rule, explained, first_broken
 
 # Billing and death registration lag behind; what comes later than this belongs to someone else.
 DAYS_AFTER_DEATH = 60
 _HASH = ("__hash_1", "__hash_2")
-_VERDICTS = pl.Schema({POSITION: pl.Int64(), "reason": pl.String(), "column": pl.String()})
 
 
 class RowAccountError(RuntimeError):
@@ -52,8 +51,7 @@ class Validation:
 
     raw: RawTable
     rules: TableRules
-    code_systems: CodeSystems
-    today: date
+    setting: Setting
     rows_a_bucket: int
     verdicts: list[pl.DataFrame] = field(default_factory=list)
 
@@ -80,8 +78,7 @@ def validate_table(
     validation = Validation(
         raw=RawTable(lake, table),
         rules=TABLE_RULES[table],
-        code_systems=CodeSystems.of(study),
-        today=today or datetime.now(UTC).date(),
+        setting=Setting(CodeSystems.of(study), today or datetime.now(UTC).date()),
         rows_a_bucket=rows_a_bucket,
     )
     with lake.staging() as staging:
@@ -122,21 +119,13 @@ def _key_batches(raw: RawTable, rules: TableRules) -> Iterator[pl.DataFrame]:
 
 def _judge_rows(frame: pl.DataFrame, validation: Validation) -> pl.DataFrame:
     """Return the rows that break no rule of their own, canonical, and note the others."""
-    reading = validation.rules.read(RawBatch(frame, validation.code_systems, validation.today))
+    reading = validation.rules.reading(validation.setting)
     text = frame.select(validation.raw.text_columns)
     hashes = [text.hash_rows(seed=seed).alias(name) for seed, name in enumerate(_HASH, start=1)]
-    judged = (
-        frame.with_columns(hashes)
-        .lazy()
-        .select(
-            *(expression.alias(name) for name, expression in reading.columns.items()),
-            POSITION,
-            *_HASH,
-            *_verdict(reading.rules),
-        )
-        .collect()
+    judged = read(frame, reading, validation.setting).with_columns(
+        frame.get_column(POSITION), *hashes
     )
-    return _passed(judged, validation)
+    return _passed(judged, reading.rules, validation)
 
 
 def _judge_bucket(bucket: pl.DataFrame, validation: Validation) -> pl.DataFrame:
@@ -150,29 +139,21 @@ def _judge_bucket(bucket: pl.DataFrame, validation: Validation) -> pl.DataFrame:
     if validation.rules.once:
         once = validation.rules.once
         rules.append(Rule(Reason.CONFLICTING_ROW, ~pl.struct(once).is_first_distinct(), once[-1]))
-    judged = rows.with_columns(*_verdict(rules))
+    judged = rows.with_columns(first_broken(rules).alias("broken"))
     return (
-        _passed(judged, validation)
+        _passed(judged, rules, validation)
         .with_columns(pl.col(POSITION).alias("source_row"))
         .sort(*validation.rules.order, POSITION)
         .select(validation.canonical.names())
     )
 
 
-def _verdict(rules: list[Rule]) -> list[pl.Expr]:
-    reason, column = first_broken(rules)
-    return [reason.alias("__reason"), column.alias("__column")]
-
-
-def _passed(judged: pl.DataFrame, validation: Validation) -> pl.DataFrame:
-    refused = judged.filter(pl.col("__reason").is_not_null())
+def _passed(judged: pl.DataFrame, rules: list[Rule], validation: Validation) -> pl.DataFrame:
+    refused = judged.filter(pl.col("broken").is_not_null())
     if not refused.is_empty():
-        validation.verdicts.append(
-            refused.select(
-                POSITION, pl.col("__reason").alias("reason"), pl.col("__column").alias("column")
-            )
-        )
-    return judged.filter(pl.col("__reason").is_null()).drop("__reason", "__column")
+        verdict = explained(pl.col("broken"), rules)
+        validation.verdicts.append(refused.select(POSITION, *verdict))
+    return judged.filter(pl.col("broken").is_null()).drop("broken")
 
 
 def _with_patients(rows: pl.DataFrame, lake: Lake) -> pl.DataFrame:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date
 
 import polars as pl
@@ -23,19 +22,23 @@ _TRUE = ("1", "1.0", "TRUE", "T", "YES", "Y")
 _FALSE = ("0", "0.0", "FALSE", "F", "NO", "N")
 
 
-@dataclass(frozen=True)
-class RawColumns:
-    """Which text columns the raw table at hand has."""
+def cleaned(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Return the named text columns, trimmed and with empty words as null, one after the other.
 
-    names: Collection[str]
+    A column that the frame lacks is null throughout.
+    """
+    trimmed = frame.select(
+        pl.col(name).str.strip_chars() if name in frame.columns else _nothing(name)
+        for name in names
+    )
+    return trimmed.select(
+        pl.when(~pl.col(name).is_in(EMPTY_WORDS)).then(pl.col(name)).alias(name)
+        for name in trimmed.columns
+    )
 
-    def text(self, name: str, *others: str) -> pl.Expr:
-        """Return a column trimmed, empty words as null; the first of the names that exists."""
-        found = next((known for known in (name, *others) if known in self.names), None)
-        if found is None:
-            return pl.lit(None, pl.String).alias(name)
-        trimmed = pl.col(found).str.strip_chars()
-        return pl.when(~trimmed.is_in(EMPTY_WORDS)).then(trimmed).alias(name)
+
+def _nothing(name: str) -> pl.Expr:
+    return pl.lit(None, pl.String).alias(name)
 
 
 def day(text: pl.Expr) -> pl.Expr:
@@ -45,16 +48,17 @@ def day(text: pl.Expr) -> pl.Expr:
     return digits.str.to_date("%Y%m%d", strict=False)
 
 
-def day_rules(text: pl.Expr, column: str, *, today: date, required: bool) -> list[Rule]:
-    """Return the rules of a date column: present if required, readable, possible, not future."""
-    readable = text.str.contains(_DAY)
-    rules = [Rule(Reason.MISSING_DATE, text.is_null(), column)] if required else []
+def day_rules(text: pl.Expr, value: pl.Expr, column: str, *, today: date) -> list[Rule]:
+    """Return the rules of a date column and its `day`: readable, possible, not future.
+
+    An empty cell breaks none of them.
+    """
+    unread = text.is_not_null() & value.is_null()
     return [
-        *rules,
-        Rule(Reason.UNREADABLE_DATE, ~readable, column),
-        Rule(Reason.IMPOSSIBLE_DATE, readable & day(text).is_null(), column),
-        Rule(Reason.IMPOSSIBLE_DATE, day(text) < EARLIEST_DATE, column),
-        Rule(Reason.FUTURE_DATE, day(text) > today, column),
+        Rule(Reason.UNREADABLE_DATE, unread & ~text.str.contains(_DAY), column),
+        Rule(Reason.IMPOSSIBLE_DATE, unread, column),
+        Rule(Reason.IMPOSSIBLE_DATE, value < EARLIEST_DATE, column),
+        Rule(Reason.FUTURE_DATE, value > today, column),
     ]
 
 
@@ -71,16 +75,16 @@ def death_day(text: pl.Expr) -> pl.Expr:
     )
 
 
-def death_rules(text: pl.Expr, column: str, *, today: date) -> list[Rule]:
+def death_rules(text: pl.Expr, value: pl.Expr, column: str, *, today: date) -> list[Rule]:
     """Return the rules of a date of death, which may be a month (YYYYMM) or a year."""
     readable = text.str.contains(_DAY) | text.str.contains(_MONTH) | text.str.contains(_YEAR)
     # The last day of the running month or year lies ahead without being wrong.
     latest = date(today.year, 12, 31)
     return [
         Rule(Reason.UNREADABLE_DATE, ~readable, column),
-        Rule(Reason.IMPOSSIBLE_DATE, readable & death_day(text).is_null(), column),
-        Rule(Reason.IMPOSSIBLE_DATE, death_day(text) < EARLIEST_DATE, column),
-        Rule(Reason.FUTURE_DATE, death_day(text) > latest, column),
+        Rule(Reason.IMPOSSIBLE_DATE, readable & value.is_null(), column),
+        Rule(Reason.IMPOSSIBLE_DATE, value < EARLIEST_DATE, column),
+        Rule(Reason.FUTURE_DATE, value > latest, column),
     ]
 
 
