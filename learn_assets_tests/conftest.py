@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from learn_assets.lake import Lake
+from learn_assets.reporting.results import StudyResults, collect_results
 from learn_assets.study import Study
+from learn_assets_tests.reporting.made_up import describe_study, fill_lake
 
 # Set before any library is imported by a test: some read these at import time only.
 os.environ.update(
@@ -98,17 +99,18 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def chromium_arguments() -> list[str]:
-    """Arguments that keep Chromium headless and off the network, with an empty profile."""
-    profile = tempfile.mkdtemp(prefix="chromium-")
-    return [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={profile}",
-    ]
+def report_study(small_study: Study) -> Study:
+    """The small study with every learner, for reports."""
+    return describe_study(small_study)
+
+
+@pytest.fixture(scope="session")
+def report_lake(report_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake of made-up tables, as if that study had been materialized."""
+    return fill_lake(report_study, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def report_results(report_study: Study, report_lake: Lake) -> StudyResults:
+    """What a report of that lake shows."""
+    return collect_results(report_study, report_lake)

@@ -11,7 +11,7 @@ from learn_assets.reporting.results import StudyResults, collect_results
 from learn_assets.reporting.text import summary
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
-from learn_assets_tests.reporting.conftest import fill_lake
+from learn_assets_tests.reporting.made_up import fill_lake
 
 
 def test_a_lake_without_tables_gives_results_without_windows(

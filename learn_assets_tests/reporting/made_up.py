@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
 from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.performance import performance
 from learn_assets.lake import Lake
-from learn_assets.reporting.results import StudyResults, collect_results
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
 
@@ -27,32 +25,17 @@ ATTRITION = [
 ]
 
 
-@pytest.fixture(scope="session")
-def report_study(small_study: Study) -> Study:
-    """A study of two windows and all learners with a title that HTML must escape."""
+def describe_study(small_study: Study) -> Study:
+    """Return a study of two windows and all learners with a title that HTML must escape."""
     data = small_study.model_dump(by_alias=True)
     data["title"] = "Progression <script>alert(1)</script> & risk"
     data["models"] = data["models"] | {"learners": LEARNERS}
-    data["cohort"] = data["cohort"] | {
-        "exclusions": [{"name": "cancer", "code_list": "cancer"}],
-    }
+    data["cohort"] = data["cohort"] | {"exclusions": [{"name": "cancer", "code_list": "cancer"}]}
     return Study.model_validate(data)
 
 
-@pytest.fixture(scope="session")
-def report_lake(report_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The lake of that study; its second window has no models yet."""
-    return fill_lake(report_study, tmp_path_factory.mktemp("report"))
-
-
-@pytest.fixture(scope="session")
-def report_results(report_study: Study, report_lake: Lake) -> StudyResults:
-    """What a report of that lake shows."""
-    return collect_results(report_study, report_lake)
-
-
 def fill_lake(study: Study, folder: Path, *, labeled: int = 700, cases: int = 105) -> Lake:
-    """Return a lake with made-up tables: `labeled` patients, `cases` of them cases."""
+    """Return its lake: `labeled` patients, `cases` of them cases; no models in the last window."""
     lake = Lake(folder / study.name)
     random = np.random.default_rng(5)
     for window in study.windows:
