@@ -34,7 +34,7 @@ def embed_cell(
 ) -> EmbeddedCell:
     """Write `patient_embeddings` of the cohort and the scoring population of a window.
 
-    Without medication when the study leaves it out. MissingTableError names the asset to make first.
+    Without medication when the study leaves it out. MissingTableError names what to make first.
     """
     everyone = pl.concat(
         [
