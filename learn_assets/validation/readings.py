@@ -63,7 +63,7 @@ def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFram
     canonical = cells.select(
         expression.alias(f"made {name}") for name, expression in reading.columns.items()
     )
-    return pl.concat([cells, canonical], how="horizontal").select(
+    return cells.hstack(canonical).select(
         *(made(name).alias(name) for name in reading.columns),
         first_broken(reading.rules).alias("broken"),
     )
