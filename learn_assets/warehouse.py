@@ -41,9 +41,18 @@ _QUIET = (
 # DuckDB quotes the offending value in these messages, and a value may be a patient's.
 _SPEAKING_ERRORS = re.compile(r"(Conversion|Invalid Input|Constraint|Out of Range) Error")
 
+
+@dataclass(frozen=True)
+class _ParsedProject:
+    """The manifest as dbt reads it back, and as dagster-dbt and other tools read it."""
+
+    msgpack: bytes
+    json: bytes
+
+
 # dbtRunner keeps flags, adapters and the event bus in module globals.
 _DBT_LOCK = threading.Lock()
-_PARSED: dict[str, bytes] = {}
+_PARSED: dict[str, _ParsedProject] = {}
 
 
 class WarehouseError(RuntimeError):
@@ -111,12 +120,9 @@ def manifest_path(lake: Lake) -> Path:
 
     For dagster-dbt's graph and for documentation. WarehouseError when the project does not parse.
     """
-    folder = lake.folder("dbt") / _project_hash()
-    path = folder / "manifest.json"
-    if not path.exists():
-        with _DBT_LOCK:
-            _kept_manifest(lake)
-    return path
+    with _DBT_LOCK:
+        _kept_project(lake)
+    return lake.folder("dbt") / _project_hash() / "manifest.json"
 
 
 def model_names(lake: Lake) -> tuple[str, ...]:
@@ -187,33 +193,45 @@ def _kept_manifest(lake: Lake) -> Manifest:
     # A fresh copy for every run: dbt stores compiled SQL in the manifest it is given, and inlines
     # that of ephemeral models as it stands, so a second window would get the first one's values.
     from dbt.contracts.graph.manifest import Manifest
-    from dbt.parser.manifest import extended_mashumaro_encoder, extended_mashumuro_decoder
+    from dbt.parser.manifest import extended_mashumuro_decoder
 
-    key = _project_hash()
-    kept = lake.folder("dbt") / key / "manifest.msgpack"
-    if key not in _PARSED and kept.exists():
-        _PARSED[key] = kept.read_bytes()
-    if key not in _PARSED or not kept.exists():
-        parsed = _parse(lake, kept.parent)
-        _PARSED[key] = bytes(parsed.to_msgpack(extended_mashumaro_encoder))
-        _write_atomically(kept, _PARSED[key])
-    manifest: Any = Manifest.from_msgpack(_PARSED[key], decoder=extended_mashumuro_decoder)
+    manifest: Any = Manifest.from_msgpack(
+        _kept_project(lake).msgpack, decoder=extended_mashumuro_decoder
+    )
     manifest.build_flat_graph()
     return cast("Manifest", manifest)
 
 
-def _parse(lake: Lake, folder: Path) -> Manifest:
+def _kept_project(lake: Lake) -> _ParsedProject:
+    key = _project_hash()
+    folder = lake.folder("dbt") / key
+    binary, document = folder / "manifest.msgpack", folder / "manifest.json"
+    on_disk = binary.exists() and document.exists()
+    if key not in _PARSED and on_disk:
+        _PARSED[key] = _ParsedProject(binary.read_bytes(), document.read_bytes())
+    if key not in _PARSED:
+        _PARSED[key] = _parse(lake)
+    if not on_disk:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _write_atomically(binary, _PARSED[key].msgpack)
+        _write_atomically(document, _PARSED[key].json)
+    return _PARSED[key]
+
+
+def _parse(lake: Lake) -> _ParsedProject:
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumaro_encoder
 
     with lake.staging() as staging:
         result = dbtRunner().invoke(["parse", "--no-partial-parse", *_arguments(staging)])
-        if not isinstance(result.result, Manifest):
-            raise WarehouseError(f"the dbt project does not parse: {_safe(str(result.exception))}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        text = json.dumps(result.result.writable_manifest().to_dict(omit_none=False), default=str)
-        _write_atomically(folder / "manifest.json", text.encode())
-        return result.result
+    if not isinstance(result.result, Manifest):
+        raise WarehouseError(f"the dbt project does not parse: {_safe(str(result.exception))}")
+    document = result.result.writable_manifest().to_dict(omit_none=False)
+    return _ParsedProject(
+        msgpack=bytes(result.result.to_msgpack(extended_mashumaro_encoder)),
+        json=json.dumps(document, default=str).encode(),
+    )
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

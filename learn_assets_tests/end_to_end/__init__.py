@@ -1,0 +1,1 @@
+"""Tests from raw files to results."""

@@ -1,0 +1,1 @@
+"""Tests of the dbt models and of what runs them."""
