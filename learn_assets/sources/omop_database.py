@@ -79,7 +79,7 @@ class OmopDatabase:
             f"FROM (SELECT *, {table.row_number} AS source_row FROM {table.relation}) "
             f"WHERE source_row > {table.rows_before}"
         )
-        reader = self.connection.execute(query).fetch_record_batch(_BATCH_ROWS)
+        reader = self.connection.execute(query).to_arrow_reader(_BATCH_ROWS)
         for batch in reader:
             frame = pl.from_arrow(batch)
             if isinstance(frame, pl.DataFrame):
@@ -144,10 +144,11 @@ class OmopDatabase:
 
 
 def text_of(table: OmopTable, column: str) -> str:
-    """Return SQL that reads a column as text; whole numbers lose the `.0` of a float column."""
+    """Return SQL that reads a column as text, empty text as NULL, ids without a float's `.0`."""
     if column not in table.columns:
         return "CAST(NULL AS VARCHAR)"
-    text = f'CAST("{table.columns[column]}" AS VARCHAR)'
+    # An empty field of a CSV file is the NULL of a database.
+    text = f"""nullif(trim(CAST("{table.columns[column]}" AS VARCHAR)), '')"""
     return f"regexp_replace({text}, '\\.0$', '')" if column.endswith("_id") else text
 
 

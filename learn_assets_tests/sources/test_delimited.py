@@ -62,7 +62,7 @@ def parse(data: bytes, width: int, block_bytes: int, separator: str = ",") -> Ex
     return found
 
 
-field = st.text(st.sampled_from('ab ,"\'é|0\t'), max_size=6)
+field = st.text(st.sampled_from("ab ,\"'é|0\t"), max_size=6)
 line = st.one_of(
     st.lists(field, min_size=1, max_size=5).map(lambda fields: ",".join(fields).encode()),
     st.lists(field, min_size=3, max_size=3).map(

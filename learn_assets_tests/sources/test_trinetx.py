@@ -53,9 +53,7 @@ VARIANTS = {
         ("PatientID", "EncounterID", "CodeSystem", "Code", "start_date"), DIAGNOSES
     ),
     "unnamed id": csv_text(("", "encounter_id", "code_system", "code", "date"), DIAGNOSES),
-    "pandas id": csv_text(
-        ("Unnamed: 0", "encounter_id", "code_system", "code", "date"), DIAGNOSES
-    ),
+    "pandas id": csv_text(("Unnamed: 0", "encounter_id", "code_system", "code", "date"), DIAGNOSES),
     "no header": csv_text(None, DIAGNOSES),
     "no header, as downloaded": csv_text(None, [as_downloaded(row) for row in DIAGNOSES]),
     "as downloaded": csv_text(DOWNLOADED, [as_downloaded(row) for row in DIAGNOSES]),
