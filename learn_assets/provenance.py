@@ -55,7 +55,7 @@ def mark(
     path = _mark_path(lake, asset, window, encoder)
     staged = path.with_suffix(f".{os.getpid()}.tmp")
     staged.write_text(json.dumps({"inputs": inputs, "version": __version__}), encoding="utf-8")
-    os.replace(staged, path)
+    staged.replace(path)
 
 
 def is_current(

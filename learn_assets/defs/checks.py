@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from learn_assets.cohort.windows import Window
+from learn_assets.defs.metadata import shown_count
 from learn_assets.defs.partitions import cell_partitions, window_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.study import Study
@@ -32,7 +33,7 @@ def place_of(context: dg.AssetCheckExecutionContext) -> tuple[str | None, str | 
 
 def contract_check(study: Study, table: str) -> dg.AssetChecksDefinition:
     """Return the blocking check that holds a table against its Pandera contract."""
-    partitions = None
+    partitions: dg.PartitionsDefinition | None = None
     if table in WINDOWED:
         partitions = window_partitions(study)
     if table in CELLED:
@@ -45,15 +46,14 @@ def contract_check(study: Study, table: str) -> dg.AssetChecksDefinition:
         partitions_def=partitions,
         description="Columns, types, ranges, allowed values and keys, as the contract says.",
     )
-    def contract(
-        context: dg.AssetCheckExecutionContext, lake: LakeResource
-    ) -> dg.AssetCheckResult:
+    def contract(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         window, encoder = place_of(context)
         outcome = check_table(lake.open().path(table, window, encoder), table)
         return dg.AssetCheckResult(
             passed=outcome.passed,
             metadata={
-                f"{failure.column}: {failure.check}": failure.count for failure in outcome.failures
+                f"{failure.column}: {failure.check}": shown_count(study, failure.count)
+                for failure in outcome.failures
             },
         )
 

@@ -3,8 +3,9 @@
 import dagster as dg
 
 from learn_assets.defs.metadata import table_result
-from learn_assets.defs.partitions import cell_of, cell_partitions, on_window
+from learn_assets.defs.partitions import cell_partitions, on_window
 from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import cell_step
 from learn_assets.embedding.cell import embed_cell
 from learn_assets.study import Study
 
@@ -25,18 +26,19 @@ def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
     def patient_embeddings(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> dg.MaterializeResult:
-        window, encoder = cell_of(context, study)
-        embedded = embed_cell(study, lake.open(), window, encoder)
-        stats = embedded.statistics
-        return table_result(
-            "patient_embeddings",
-            embedded.stamp,
-            patients=embedded.patients,
-            chunks=stats.chunks,
-            chunks_embedded=stats.embedded,
-            chunks_reused=stats.reused,
-            tokens_per_second=round(stats.tokens_per_second),
-            seconds=round(stats.seconds, 2),
-        )
+        with cell_step(context, study, lake) as step:
+            embedded = embed_cell(study, step.lake, step.window, step.encoder)
+            stats = embedded.statistics
+            return table_result(
+                study,
+                "patient_embeddings",
+                embedded.stamp,
+                counts={"patients": embedded.patients},
+                chunks=stats.chunks,
+                chunks_embedded=stats.embedded,
+                chunks_reused=stats.reused,
+                tokens_per_second=round(stats.tokens_per_second),
+                seconds=round(stats.seconds, 2),
+            )
 
     return patient_embeddings

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from learn_assets.defs.metadata import shown_count
 from learn_assets.defs.resources import LakeResource
 from learn_assets.sources.ingest import ingest_rxnorm, ingest_table, source_fingerprint
 from learn_assets.study import Study
@@ -34,9 +35,8 @@ def raw_asset(study: Study, table: str) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(source_fingerprint(study, opened, table)),
             metadata={
-                **dg.TableMetadataSet(row_count=report.rows_read - report.rows_malformed),
-                "rows_read": report.rows_read,
-                "rows_malformed": report.rows_malformed,
+                "rows_read": shown_count(study, report.rows_read),
+                "rows_malformed": shown_count(study, report.rows_malformed),
                 "files": len(report.files),
             },
         )
@@ -52,7 +52,7 @@ def rxnorm_asset(study: Study) -> dg.AssetsDefinition:
         group_name="ingest",
         owners=[study.owner],
         kinds={"polars", "parquet"},
-        description="RXNCONSO, RXNSAT (NDC rows), RXNREL and RXNATOMARCHIVE; absent files are empty.",
+        description="RXNCONSO, RXNSAT (NDC rows), RXNREL and RXNATOMARCHIVE; empty when absent.",
     )
     def rxnorm_release(lake: LakeResource) -> dg.MaterializeResult:
         reports = ingest_rxnorm(study, lake.open())

@@ -2,6 +2,9 @@
 
 import dagster as dg
 
+# What define_asset_job returns has no public name yet.
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
 from learn_assets.defs.partitions import cell_partitions, window_partitions
 from learn_assets.study import Study
 
@@ -20,6 +23,7 @@ WINDOW_ASSETS = (
 CELL_ASSETS = (
     "patient_embeddings",
     "cross_validation",
+    "trained_models",
     "model_bundle",
     "risk_scores",
     "performance",
@@ -27,7 +31,7 @@ CELL_ASSETS = (
 RESULT_ASSETS = ("results_page",)
 
 
-def stage_jobs(study: Study) -> list[dg.UnresolvedAssetJobDefinition]:
+def stage_jobs(study: Study) -> list[UnresolvedAssetJobDefinition]:
     """Return the four stages: tables, then each window, then each cell, then the page."""
     windows = dg.AssetSelection.assets(*WINDOW_ASSETS)
     cells = dg.AssetSelection.assets(*CELL_ASSETS)

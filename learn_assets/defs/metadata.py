@@ -1,11 +1,18 @@
 """What an asset shows in the UI: column schema, row counts and fingerprints, never a value."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
 from learn_assets.lake import TableStamp
 from learn_assets.schemas import TABLES, schema_of
+from learn_assets.study import Study
+
+# Names that the Dagster UI gives a place of their own.
+COLUMN_SCHEMA = "dagster/column_schema"
+ROW_COUNT = "dagster/row_count"
 
 
 def column_schema(table: str) -> dg.TableSchema:
@@ -51,20 +58,37 @@ def table_spec(
         deps=deps,
         description=description or table_description(table),
         partitions_def=partitions_def,
-        metadata=dg.TableMetadataSet(column_schema=column_schema(table)) if known else None,
+        metadata={COLUMN_SCHEMA: column_schema(table)} if known else None,
+    )
+
+
+def shown_count(study: Study, count: int) -> int | str:
+    """Return a count as metadata may show it: masked when small enough to point at people."""
+    return (
+        count
+        if count == 0 or count >= study.privacy.minimum_cell
+        else (f"<{study.privacy.minimum_cell}")
     )
 
 
 def table_result(
-    table: str, stamp: TableStamp, **numbers: dg.MetadataValue | int | float | str
+    study: Study,
+    table: str,
+    stamp: TableStamp,
+    *,
+    counts: Mapping[str, int] = MappingProxyType({}),
+    **facts: dg.MetadataValue | float | str,
 ) -> dg.MaterializeResult:
-    """Return the result of a table asset: its rows, its fingerprint and the numbers given."""
+    """Return the result of a table asset: rows, fingerprint, counts (small ones masked), facts."""
+    rows = shown_count(study, stamp.rows)
+    row_count = {ROW_COUNT: rows} if isinstance(rows, int) else {"rows": rows}
     return dg.MaterializeResult(
         asset_key=table,
         data_version=dg.DataVersion(stamp.fingerprint),
         metadata={
-            **dg.TableMetadataSet(row_count=stamp.rows),
+            **row_count,
             "fingerprint": stamp.fingerprint,
-            **numbers,
+            **{name: shown_count(study, count) for name, count in counts.items()},
+            **facts,
         },
     )

@@ -37,9 +37,7 @@ def cell_of(context: dg.AssetExecutionContext, study: Study) -> tuple[Window, En
 
 def on_window(asset: str) -> dg.AssetDep:
     """Depend on the same window of an asset that is partitioned by window only."""
-    return dg.AssetDep(
-        asset, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("window")
-    )
+    return dg.AssetDep(asset, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("window"))
 
 
 def on_all_cells(asset: str) -> dg.AssetDep:

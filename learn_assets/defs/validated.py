@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from learn_assets.defs.metadata import table_result, table_spec
+from learn_assets.defs.metadata import shown_count, table_result, table_spec
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.study import Study
@@ -55,22 +55,28 @@ def validated_asset(study: Study, table: str) -> dg.AssetsDefinition:
         report = validate_table(study, opened, table)
         if report.rows_quarantined:
             context.log.warning(
-                f"{table}: {report.rows_quarantined} of {report.rows_in} rows quarantined; "
+                f"{table}: {shown_count(study, report.rows_quarantined)} of {report.rows_in} rows "
+                "quarantined; "
                 f"reasons stand in the table {table}_quarantine"
             )
-        yield from (_result(opened, output, report) for output in outputs)
+        yield from (_result(study, opened, output, report) for output in outputs)
 
     return validated
 
 
-def _result(lake: Lake, output: str, report: ValidationReport) -> dg.MaterializeResult:
+def _result(
+    study: Study, lake: Lake, output: str, report: ValidationReport
+) -> dg.MaterializeResult:
     stamp = lake.stamp(output)
     if stamp is None:
         raise dg.Failure(f"validation of {report.table} did not write the table {output}")
     if output.endswith("_quarantine"):
-        return table_result(output, stamp, **{reason: count for reason, count in report.reasons})
+        return table_result(study, output, stamp, counts=dict(report.reasons))
     return table_result(
-        output, stamp, rows_in=report.rows_in, rows_quarantined=report.rows_quarantined
+        study,
+        output,
+        stamp,
+        counts={"rows_in": report.rows_in, "rows_quarantined": report.rows_quarantined},
     )
 
 

@@ -79,7 +79,7 @@ def assert_one_fold_per_patient(predictions: pl.DataFrame) -> None:
 
 
 def assert_disjoint(training_ids: list[str], held_out_ids: list[str]) -> None:
-    """Raise LeakError when a patient stands in both the training and the held-out part."""
+    """Raise LeakError when a patient is both learned from and predicted."""
     shared = len(set(training_ids) & set(held_out_ids))
     if shared:
-        raise LeakError(f"{shared} patients stand in both the training and the held-out fold")
+        raise LeakError(f"{shared} patients are both learned from and predicted")

@@ -17,7 +17,7 @@ from learn_assets.modeling.cross_validation import (
     too_few,
 )
 from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks, build_feature_blocks
-from learn_assets.modeling.leakage import assert_no_outcome_feature
+from learn_assets.modeling.leakage import assert_disjoint, assert_no_outcome_feature
 from learn_assets.modeling.preprocessing import fit_preprocessing
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.study import Study
@@ -50,23 +50,29 @@ class CellTables:
 
 @dataclass(frozen=True)
 class Cell:
-    """Features of everyone in a cell, and which rows are labeled (1 = case)."""
+    """Features of everyone in a cell; which rows are labeled (1 = case), which are eligible now."""
 
     blocks: FeatureBlocks
     labeled: IndexVector
     labels: Labels
+    eligible_now: IndexVector
 
 
 def build_cell(tables: CellTables, protocol: ModelingProtocol) -> Cell:
     """Align the tables of a cell into features of cohort and scoring population.
 
-    LeakError when a feature counts an outcome code; DuplicatePatientError when a patient stands
-    twice in, or in both of, cohort and scoring population.
+    A censored patient may stand in both and has one row of features. LeakError when a feature
+    counts an outcome code or a labeled patient is also to be scored by the final model;
+    DuplicatePatientError when a patient stands twice in the cohort or in the scoring population.
     """
+    known = tables.cohort.filter(pl.col("label").is_not_null()).sort("patient_id")
+    eligible_now = tables.scoring_population.sort("patient_id")["patient_id"].to_list()
+    assert_disjoint(known["patient_id"].to_list(), eligible_now)
+    newcomers = tables.scoring_population.join(tables.cohort, on="patient_id", how="anti")
     roster = pl.concat(
         [
             frame.select("patient_id", pl.col("age_at_index").cast(pl.Float64), "sex")
-            for frame in (tables.cohort, tables.scoring_population)
+            for frame in (tables.cohort, newcomers)
         ]
     )
     blocks = build_feature_blocks(
@@ -80,11 +86,11 @@ def build_cell(tables: CellTables, protocol: ModelingProtocol) -> Cell:
     if tables.outcome_codes is not None:
         names = (*blocks.reference.count_names, *blocks.reference.measurement_names)
         assert_no_outcome_feature(names, tables.outcome_codes)
-    known = tables.cohort.filter(pl.col("label").is_not_null()).sort("patient_id")
     return Cell(
         blocks=blocks,
         labeled=blocks.positions(known["patient_id"].to_list()),
         labels=known["label"].cast(pl.Int8).to_numpy().astype(np.int8),
+        eligible_now=blocks.positions(eligible_now),
     )
 
 
@@ -119,8 +125,8 @@ def train_cell(
 def risk_scores(cell: Cell, cross_validation: pl.DataFrame, trained: TrainedModels) -> pl.DataFrame:
     """Return one score a patient and model (`RISK_SCORE_SCHEMA`).
 
-    Labeled patients get their out-of-fold probability, everyone else that of the final model, so no
-    score comes from a model that saw the patient's outcome.
+    Labeled patients get their out-of-fold probability, those eligible now that of the final model,
+    so no score comes from a model that saw the patient's outcome.
     """
     judged = cross_validation.select(
         "patient_id",
@@ -129,8 +135,7 @@ def risk_scores(cell: Cell, cross_validation: pl.DataFrame, trained: TrainedMode
         pl.lit("out_of_fold").alias("basis"),
         pl.col("probability").cast(pl.Float64),
     )
-    unlabeled = np.setdiff1d(np.arange(len(cell.blocks)), cell.labeled)
-    predicted = score(trained, cell.blocks.rows(unlabeled)).select(
+    predicted = score(trained, cell.blocks.rows(cell.eligible_now)).select(
         "patient_id",
         "feature_set",
         "learner",

@@ -36,7 +36,7 @@ class Patient(Table):
     )
     race: str = pa.Field(nullable=True, description="As the site words it.")
     ethnicity: str = pa.Field(nullable=True, description="As the site words it.")
-    death_date: pl.Date = pa.Field(nullable=True, description="Day, or last day of the month known.")
+    death_date: pl.Date = pa.Field(nullable=True, description="Day, or last day of its month.")
     source_row: pl.Int64 = pa.Field(ge=1, description="Line in the source.")
 
 

@@ -1,0 +1,105 @@
+"""Command line: materialize a study, show its results, open the UI, check a study file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from learn_assets.defs.runner import StageOutcome
+    from learn_assets.study import Study
+
+_PRIVATE_ENVIRONMENT = {
+    "DO_NOT_TRACK": "true",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+_BAD = {"failed", "blocked"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 1 a run failed, 2 a wrong study file."""
+    options = _parser().parse_args(arguments)
+    for name, value in _PRIVATE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if options.study:
+        os.environ["LEARN_STUDY"] = options.study
+    from learn_assets.study_file import StudyFileError, load_study
+
+    try:
+        study = load_study(os.environ.get("LEARN_STUDY", "demo"))
+    except StudyFileError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.command == "materialize":
+        return _materialize(study, force=options.force)
+    if options.command == "show":
+        return _show(study)
+    if options.command == "ui":
+        return _open_ui(study, options.port)
+    print(f"{study.name}: {len(study.windows)} windows, {len(study.encoders)} encoders; no errors")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="learn-assets", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    helps = {
+        "materialize": "make every asset of a study that is out of date",
+        "show": "print the results that are in the lake",
+        "ui": "open the Dagster UI on 127.0.0.1",
+        "check": "read a study file and say what is wrong with it",
+    }
+    for name, text in helps.items():
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--study", help="packaged name or path of a YAML file (default: demo)")
+        if name == "materialize":
+            command.add_argument("--force", action="store_true", help="also what is up to date")
+        if name == "ui":
+            command.add_argument("--port", type=int, default=3000)
+    return parser
+
+
+def _materialize(study: Study, *, force: bool) -> int:
+    from learn_assets.definitions import build_definitions
+    from learn_assets.defs.runner import materialize_study, prepare_dagster_home
+    from learn_assets.lake import Lake
+
+    lake = Lake.open(study.name, study.lake.home)
+    prepare_dagster_home(lake.root.parent)
+    definitions = build_definitions(study)
+    outcomes = materialize_study(study, lake, definitions, force=force, report=_print_outcome)
+    return 1 if any(outcome.status in _BAD for outcome in outcomes) else 0
+
+
+def _print_outcome(outcome: StageOutcome) -> None:
+    detail = f"\n{outcome.reason}" if outcome.reason else ""
+    print(f"{outcome.seconds:7.1f} s  {outcome.status:8}{outcome.run.label}{detail}", flush=True)
+
+
+def _show(study: Study) -> int:
+    from learn_assets.lake import Lake
+    from learn_assets.reporting.results import collect_results
+    from learn_assets.reporting.text import summary
+
+    print(summary(collect_results(study, Lake.open(study.name, study.lake.home))))
+    return 0
+
+
+def _open_ui(study: Study, port: int) -> int:
+    from learn_assets.defs.runner import prepare_dagster_home
+
+    prepare_dagster_home(Path(os.environ.get("LEARN_HOME") or study.lake.home))
+    project = Path(__file__).parents[1]
+    dagster = Path(sys.executable).parent / "dagster"
+    command = [dagster, "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    return subprocess.run(command, cwd=project, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

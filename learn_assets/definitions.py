@@ -1,0 +1,55 @@
+"""The only entry point: Definitions of the study named by LEARN_STUDY (default: demo)."""
+
+import os
+from typing import Any
+
+import dagster as dg
+
+from learn_assets.defs.checks import contract_checks
+from learn_assets.defs.embeddings import patient_embeddings_asset
+from learn_assets.defs.evaluation import evaluation_assets
+from learn_assets.defs.ingest import ingest_assets
+from learn_assets.defs.jobs import stage_jobs
+from learn_assets.defs.models import model_assets
+from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.schedules import stage_schedules
+from learn_assets.defs.scores import risk_scores_asset
+from learn_assets.defs.sql import sql_assets
+from learn_assets.defs.validated import validated_assets
+from learn_assets.defs.vocabulary import vocabulary_assets, vocabulary_checks
+from learn_assets.schemas import TABLES
+from learn_assets.study import Study
+from learn_assets.study_file import load_study
+
+
+def build_definitions(
+    study: Study, resource_overrides: dict[str, Any] | None = None
+) -> dg.Definitions:
+    """Return a fresh Definitions for a study; tests pass other resources instead of patching."""
+    resources = {
+        "lake": LakeResource(study_name=study.name, home=str(study.lake.home)),
+        **(resource_overrides or {}),
+    }
+    return dg.Definitions(
+        assets=[
+            *ingest_assets(study),
+            *validated_assets(study),
+            *vocabulary_assets(study),
+            *sql_assets(study, resources["lake"].open()),
+            patient_embeddings_asset(study),
+            *model_assets(study),
+            risk_scores_asset(study),
+            *evaluation_assets(study),
+        ],
+        asset_checks=[*contract_checks(study, TABLES), *vocabulary_checks(study)],
+        jobs=stage_jobs(study),
+        schedules=stage_schedules(study),
+        resources=resources,
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the Definitions that the UI, the daemon and `dg` load."""
+    return build_definitions(load_study(os.environ.get("LEARN_STUDY", "demo")))

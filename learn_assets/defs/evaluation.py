@@ -1,0 +1,88 @@
+"""Group evaluation: performance of each cell, and the results page of the study."""
+
+import dagster as dg
+import polars as pl
+
+from learn_assets.defs.metadata import table_result
+from learn_assets.defs.partitions import cell_partitions, on_all_cells
+from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import cell_step
+from learn_assets.evaluation.performance import performance
+from learn_assets.reporting.page import write_page
+from learn_assets.reporting.results import collect_results
+from learn_assets.study import Study
+
+
+def evaluation_assets(study: Study) -> list[dg.AssetsDefinition]:
+    """Return every asset of the group."""
+    return [_performance(study), _results_page(study)]
+
+
+def _performance(study: Study) -> dg.AssetsDefinition:
+    @dg.asset(
+        name="performance",
+        group_name="evaluation",
+        owners=[study.owner],
+        kinds={"polars", "parquet"},
+        partitions_def=cell_partitions(study),
+        deps=["cross_validation"],
+        description="AUROC (DeLong), AUPRC against prevalence, Brier, calibration; by model.",
+    )
+    def performance_table(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with cell_step(context, study, lake) as step:
+            judged = step.lake.read("cross_validation", step.window, step.encoder.id)
+            minimum = study.privacy.minimum_cell
+            measured = performance(judged, minimum_cell=minimum, seed=study.models.seed)
+            stamp = step.lake.write(
+                "performance", measured.frame, window=step.window, encoder=step.encoder.id
+            )
+            return table_result(
+                study,
+                "performance",
+                stamp,
+                ladder=dg.MetadataValue.md(_ladder(measured.frame)),
+                synthetic_data=str(study.synthetic),
+                metrics_without_a_value=len(measured.absent),
+            )
+
+    return performance_table
+
+
+def _results_page(study: Study) -> dg.AssetsDefinition:
+    @dg.asset(
+        name="results_page",
+        group_name="evaluation",
+        owners=[study.owner],
+        kinds={"html"},
+        deps=[
+            on_all_cells("performance"),
+            on_all_cells("attrition"),
+            "description_coverage",
+        ],
+        description="One self-contained page: attrition, ladder and curves of every finished cell.",
+    )
+    def results_page(lake: LakeResource) -> dg.MaterializeResult:
+        results = collect_results(study, lake.open())
+        write_page(results, results.page)
+        return dg.MaterializeResult(
+            metadata={
+                "page": dg.MetadataValue.path(results.page),
+                "cells": sum(len(window.cells) for window in results.windows),
+                "cells_without_results": len(results.absent),
+            }
+        )
+
+    return results_page
+
+
+def _ladder(frame: pl.DataFrame) -> str:
+    rows = frame.filter(pl.col("metric") == "auroc").sort("estimate", descending=True)
+    lines = ["| feature set | learner | AUROC | 95 % interval |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {row['feature_set']} | {row['learner']} | {row['estimate']:.3f} "
+        f"| {row['lower']:.3f} to {row['upper']:.3f} |"
+        for row in rows.iter_rows(named=True)
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,118 @@
+"""Group models: cross-validation, final models and the bundle another site can score with."""
+
+import dagster as dg
+
+from learn_assets.defs.metadata import table_result
+from learn_assets.defs.partitions import cell_partitions, on_window
+from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import cell_step
+from learn_assets.modeling.bundle import read_bundle, write_bundle
+from learn_assets.modeling.lake_cell import encoder_identity, load_cell
+from learn_assets.modeling.pipeline import cross_validate_cell, provenance_of, train_cell
+from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.study import Study
+
+MODEL_KINDS = {"scikitlearn", "xgboost", "pytorch"}
+
+
+def model_assets(study: Study) -> list[dg.AssetsDefinition]:
+    """Return every asset of the group."""
+    return [_cross_validation(study), _trained_models(study), _model_bundle(study)]
+
+
+def cell_inputs() -> list[dg.AssetDep | str]:
+    """Return what a model reads: the window's tables and the cell's embeddings."""
+    windowed = ("cohort", "scoring_population", "event_counts", "latest_measurement")
+    return [*(on_window(table) for table in windowed), "patient_embeddings", "code_list"]
+
+
+def _cross_validation(study: Study) -> dg.AssetsDefinition:
+    @dg.asset(
+        name="cross_validation",
+        group_name="models",
+        owners=[study.owner],
+        kinds=MODEL_KINDS,
+        partitions_def=cell_partitions(study),
+        deps=cell_inputs(),
+        description="Out-of-fold probability of being a case; all fitting is inside the fold.",
+    )
+    def cross_validation(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with cell_step(context, study, lake) as step:
+            cell = load_cell(study, step.lake, step.window, step.encoder)
+            judged = cross_validate_cell(cell, ModelingProtocol.from_study(study))
+            for warning in judged.warnings:
+                context.log.warning(warning)
+            stamp = step.lake.write(
+                "cross_validation", judged.frame, window=step.window, encoder=step.encoder.id
+            )
+            return table_result(
+                study,
+                "cross_validation",
+                stamp,
+                models=judged.frame.select("feature_set", "learner").n_unique(),
+                warnings=len(judged.warnings),
+            )
+
+    return cross_validation
+
+
+def _trained_models(study: Study) -> dg.AssetsDefinition:
+    @dg.asset(
+        name="trained_models",
+        group_name="models",
+        owners=[study.owner],
+        kinds=MODEL_KINDS,
+        partitions_def=cell_partitions(study),
+        deps=cell_inputs(),
+        description="Final models on every labeled patient, kept at the site; no pickle.",
+    )
+    def trained_models(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with cell_step(context, study, lake) as step:
+            cell = load_cell(study, step.lake, step.window, step.encoder)
+            origin = provenance_of(study, step.window.key, encoder_identity(step.encoder))
+            trained = train_cell(cell, ModelingProtocol.from_study(study), origin)
+            for warning in trained.warnings:
+                context.log.warning(warning)
+            folder = step.lake.folder("trained_models", step.window, step.encoder.id) / "bundle"
+            written = write_bundle(trained, folder, scope="site")
+            return dg.MaterializeResult(
+                data_version=dg.DataVersion(written.digest),
+                metadata={"models": len(written.models)},
+            )
+
+    return trained_models
+
+
+def _model_bundle(study: Study) -> dg.AssetsDefinition:
+    @dg.asset(
+        name="model_bundle",
+        group_name="models",
+        owners=[study.owner],
+        kinds={"json"},
+        partitions_def=cell_partitions(study),
+        deps=["trained_models"],
+        description="What another site needs to score its own patients, and nothing about ours.",
+    )
+    def model_bundle(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with cell_step(context, study, lake) as step:
+            trained = read_bundle(
+                step.lake.folder("trained_models", step.window, step.encoder.id) / "bundle"
+            )
+            folder = step.lake.folder("model_bundle", step.window, step.encoder.id) / "bundle"
+            written = write_bundle(trained, folder, scope="transfer")
+            return dg.MaterializeResult(
+                data_version=dg.DataVersion(written.digest),
+                metadata={
+                    "sha256": written.digest,
+                    "models": dg.MetadataValue.md(
+                        "\n".join(f"- {name}" for name in written.models)
+                    ),
+                    "left_out_because_they_hold_patient_rows": len(written.left_out),
+                },
+            )
+
+    return model_bundle

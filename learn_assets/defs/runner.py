@@ -1,0 +1,140 @@
+"""Runner: materializes a study stage by stage in this process, one Dagster run a partition."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+
+from learn_assets.defs import jobs
+from learn_assets.defs.stages import StageRun, cell_runs, data_run, window_runs
+from learn_assets.lake import Lake, private_folder
+from learn_assets.study import Study
+
+_PRINT_TO_TERMINAL = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+# Every event stands in the UI; a terminal wants what needs attention.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+_TEMPLATE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """How one run ended: `made`, `current` (nothing to do), `failed` or `blocked`."""
+
+    run: StageRun
+    status: str
+    seconds: float
+    reason: str = ""
+
+
+def prepare_dagster_home(home: Path) -> Path:
+    """Point DAGSTER_HOME at a private folder with telemetry off, unless it is already set."""
+    folder = Path(os.environ.get("DAGSTER_HOME") or home / "dagster_home").resolve()
+    private_folder(folder)
+    settings = folder / "dagster.yaml"
+    if not settings.exists():
+        shutil.copyfile(_TEMPLATE, settings)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    return folder
+
+
+def materialize_study(
+    study: Study,
+    lake: Lake,
+    definitions: dg.Definitions,
+    *,
+    force: bool = False,
+    report: Callable[[StageOutcome], None],
+) -> list[StageOutcome]:
+    """Run every stage that is out of date and return how each run ended.
+
+    A failed cell leaves the other cells untouched; a failed stage blocks only what reads from it.
+    """
+    outcomes: list[StageOutcome] = []
+    with _terminal_instance() as instance:
+        for outcome in _outcomes(study, lake, definitions, instance, force):
+            report(outcome)
+            outcomes.append(outcome)
+    return outcomes
+
+
+def _terminal_instance() -> dg.DagsterInstance:
+    """Return the instance of DAGSTER_HOME, leaving standard error to the terminal.
+
+    Dagster keeps what a step prints in a file for the UI; here somebody watches the progress bar.
+    """
+    reference = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=_PRINT_TO_TERMINAL)
+    return dg.DagsterInstance.from_ref(reference)
+
+
+def _outcomes(
+    study: Study,
+    lake: Lake,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    force: bool,
+) -> Iterator[StageOutcome]:
+    def execute(run: StageRun) -> StageOutcome:
+        return _execute(run, definitions, instance, force)
+
+    data = execute(data_run(study, lake))
+    yield data
+    if data.status == "failed":
+        return
+    # Each stage is asked for its runs only when the one before has written its tables.
+    failed_windows = set()
+    for run in window_runs(study, lake):
+        outcome = execute(run)
+        yield outcome
+        if outcome.status == "failed":
+            failed_windows.add(run.partition_key)
+    for run in cell_runs(study, lake):
+        window = _window_of(run)
+        if window in failed_windows:
+            yield StageOutcome(run, "blocked", 0.0, f"window {window} failed")
+            continue
+        yield execute(run)
+    yield execute(StageRun(jobs.RESULTS, inputs="", current=False))
+
+
+def _window_of(run: StageRun) -> str:
+    if not isinstance(run.partition_key, dg.MultiPartitionKey):
+        raise TypeError(f"{run.label} is not a cell")
+    return run.partition_key.keys_by_dimension["window"]
+
+
+def _execute(
+    run: StageRun, definitions: dg.Definitions, instance: dg.DagsterInstance, force: bool
+) -> StageOutcome:
+    if run.current and not force:
+        return StageOutcome(run, "current", 0.0)
+    started = time.monotonic()
+    result = definitions.resolve_job_def(run.job).execute_in_process(
+        partition_key=run.partition_key,
+        instance=instance,
+        raise_on_error=False,
+        run_config=_QUIET,
+    )
+    seconds = time.monotonic() - started
+    if result.success:
+        return StageOutcome(run, "made", seconds)
+    return StageOutcome(run, "failed", seconds, _failures(result))
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> str:
+    failed = [event for event in result.all_events if event.is_step_failure]
+    reasons = []
+    for event in failed:
+        error = event.step_failure_data.error
+        cause = error.cause if error and error.cause else error
+        reasons.append(f"{event.step_key}: {cause.message.strip() if cause else 'no message'}")
+    return "\n".join(reasons) or "the run failed before its first step; see it in the UI"

@@ -1,0 +1,51 @@
+"""Group scores: out-of-fold for the cohort, the final model for everyone eligible now."""
+
+import dagster as dg
+import polars as pl
+
+from learn_assets.defs.metadata import table_result
+from learn_assets.defs.models import cell_inputs
+from learn_assets.defs.partitions import cell_partitions
+from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import cell_step
+from learn_assets.modeling.bundle import read_bundle
+from learn_assets.modeling.lake_cell import load_cell
+from learn_assets.modeling.pipeline import risk_scores as score_cell
+from learn_assets.study import Study
+
+
+def risk_scores_asset(study: Study) -> dg.AssetsDefinition:
+    """Return the asset that scores everyone in a cell."""
+
+    @dg.asset(
+        name="risk_scores",
+        group_name="scores",
+        owners=[study.owner],
+        kinds={"polars", "parquet"},
+        partitions_def=cell_partitions(study),
+        deps=[*cell_inputs(), "cross_validation", "trained_models"],
+        description="Out-of-fold for labeled patients; the final model for everyone eligible now.",
+    )
+    def risk_scores(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with cell_step(context, study, lake) as step:
+            trained = read_bundle(
+                step.lake.folder("trained_models", step.window, step.encoder.id) / "bundle"
+            )
+            scores = score_cell(
+                load_cell(study, step.lake, step.window, step.encoder),
+                step.lake.read("cross_validation", step.window, step.encoder.id),
+                trained,
+            )
+            stamp = step.lake.write(
+                "risk_scores", scores, window=step.window, encoder=step.encoder.id
+            )
+            now = scores.filter(pl.col("basis") == "final_model")["patient_id"].n_unique()
+            cohort = scores.filter(pl.col("basis") == "out_of_fold")["patient_id"].n_unique()
+            return table_result(
+                study,
+                "risk_scores",
+                stamp,
+                counts={"patients_out_of_fold": cohort, "patients_eligible_now": now},
+            )
+
+    return risk_scores

@@ -1,0 +1,172 @@
+"""SQL assets: the dbt models, run in process; their graph, docs and tests come from dagster-dbt."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+
+from learn_assets import provenance
+from learn_assets.cohort.windows import Window
+from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, shown_count, table_result
+from learn_assets.defs.partitions import window_partitions
+from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import DATA_MARK, WINDOW_MARK, data_run
+from learn_assets.lake import Lake
+from learn_assets.schemas import TABLES
+from learn_assets.study import Study
+from learn_assets.warehouse import (
+    WarehouseReport,
+    manifest_path,
+    model_names,
+    run_models,
+    windowed_models,
+)
+
+VOCABULARY_TABLES = (
+    "ndc_to_rxnorm",
+    "rxnorm_name",
+    "normalized_medication",
+    "code_description",
+    "unmapped_codes",
+    "description_coverage",
+)
+
+
+class Translator(DagsterDbtTranslator):
+    """Names dbt nodes as the other assets are named, and adds owner, group and column schema."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__()
+        self.owner = owner
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetSpec:
+        """Return the spec of a model or source under its plain table name."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        table = unique_id.rsplit(".", maxsplit=1)[-1]
+        properties = self.get_resource_props(manifest, unique_id)
+        schema = {COLUMN_SCHEMA: column_schema(table)} if table in TABLES else {}
+        return spec.replace_attributes(
+            key=dg.AssetKey(table),
+            group_name=_group(properties),
+            owners=[self.owner],
+            kinds={"dbt", "duckdb", "parquet"},
+            description=properties.get("description") or spec.description,
+            metadata={**spec.metadata, **schema},
+        )
+
+
+def sql_assets(study: Study, lake: Lake) -> list[dg.AssetsDefinition]:
+    """Return the dbt models as three ops: vocabulary, then the other tables, then one a window.
+
+    The vocabulary is an op of its own so that too few described records stop the narratives.
+    """
+    manifest = json.loads(manifest_path(lake).read_text(encoding="utf-8"))
+    windowed = set(windowed_models(lake))
+    vocabulary = _with_upstream(manifest, VOCABULARY_TABLES)
+    rest = set(model_names(lake)) - windowed - vocabulary
+    return [
+        _sql_op(study, manifest, "vocabulary_models", vocabulary),
+        _sql_op(study, manifest, "record_models", rest, stage=DATA_MARK),
+        _sql_op(
+            study,
+            manifest,
+            "window_models",
+            windowed,
+            partitions=window_partitions(study),
+            stage=WINDOW_MARK,
+        ),
+    ]
+
+
+def _sql_op(
+    study: Study,
+    manifest: Mapping[str, Any],
+    name: str,
+    models: Iterable[str],
+    *,
+    partitions: dg.PartitionsDefinition | None = None,
+    stage: str | None = None,
+) -> dg.AssetsDefinition:
+    @dbt_assets(
+        manifest=manifest,
+        select=" ".join(sorted(models)),
+        name=name,
+        partitions_def=partitions,
+        dagster_dbt_translator=Translator(study.owner),
+    )
+    def sql(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+        opened = lake.open()
+        window = study.window(context.partition_key) if context.has_partition_key else None
+        tables = sorted(key.path[-1] for key in context.selected_asset_keys)
+        whole = set(tables) == set(models)
+        inputs = _inputs(study, opened, window)
+        report = run_models(study, opened, tables, window)
+        _warn(context, report, window)
+        yield from _results(context, study, report)
+        # Only a whole, clean stage counts as made: a part of it may stand on older tables.
+        if stage is not None and whole and not report.failed_tests:
+            provenance.mark(opened, stage, inputs, window)
+
+    return sql
+
+
+def _results(
+    context: dg.AssetExecutionContext, study: Study, report: WarehouseReport
+) -> Iterator[Any]:
+    for model in report.models:
+        yield table_result(study, model.table, model.stamp, seconds=round(model.seconds, 3))
+    wanted = {check.name for check in context.selected_asset_check_keys}
+    for test in report.tests:
+        if test.name in wanted:
+            yield dg.AssetCheckResult(
+                asset_key=test.table,
+                check_name=test.name,
+                passed=test.passed,
+                metadata={"failing_rows": shown_count(study, test.failing_rows)},
+            )
+
+
+def _warn(
+    context: dg.AssetExecutionContext, report: WarehouseReport, window: Window | None
+) -> None:
+    built = {model.table: model.stamp.rows for model in report.models}
+    if window is not None and built.get("cohort") == 0:
+        context.log.warning(
+            f"the cohort of {window.key} is empty: nobody passes every rule; the table `attrition` "
+            "says which rule removed whom"
+        )
+    if built.get("index_events") == 0:
+        context.log.warning("no patient has an index event; look at the study's index rule")
+
+
+def _inputs(study: Study, lake: Lake, window: Window | None) -> str:
+    if window is None:
+        return data_run(study, lake).inputs
+    return provenance.window_inputs(study, lake, window)
+
+
+def _group(properties: Mapping[str, Any]) -> str:
+    folders: Sequence[str] = properties.get("fqn", [])
+    if "marts" in folders:
+        return folders[folders.index("marts") + 1]
+    return "intermediate"
+
+
+def _with_upstream(manifest: Mapping[str, Any], tables: Iterable[str]) -> set[str]:
+    """Return the tables and every model upstream of them that becomes a table."""
+    nodes = manifest["nodes"]
+    by_name = {node["name"]: key for key, node in nodes.items() if node["resource_type"] == "model"}
+    queue = [by_name[table] for table in tables]
+    found: set[str] = set()
+    while queue:
+        node = nodes.get(queue.pop())
+        if node is None or node["name"] in found or node["resource_type"] != "model":
+            continue
+        queue.extend(node["depends_on"]["nodes"])
+        if node["config"]["materialized"] == "external":
+            found.add(node["name"])
+    return found

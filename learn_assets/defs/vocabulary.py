@@ -1,0 +1,71 @@
+"""Group vocabulary, Python side: code lists, packaged ICD titles, and the check on coverage."""
+
+import dagster as dg
+
+from learn_assets.defs.metadata import table_result, table_spec
+from learn_assets.defs.resources import LakeResource
+from learn_assets.sources.concepts import concept_resolver
+from learn_assets.study import Study
+from learn_assets.vocabulary.code_lists import resolve_code_lists
+from learn_assets.vocabulary.coverage import coverage_below
+from learn_assets.vocabulary.icd import packaged_descriptions
+
+
+def vocabulary_assets(study: Study) -> list[dg.AssetsDefinition]:
+    """Return the code lists and the packaged descriptions."""
+    return [_code_list(study), _packaged_description(study)]
+
+
+def vocabulary_checks(study: Study) -> list[dg.AssetChecksDefinition]:
+    """Return the check that stops narratives when too few records have a description."""
+
+    @dg.asset_check(
+        asset="code_description",
+        name="coverage",
+        blocking=True,
+        additional_deps=["description_coverage"],
+        description=(
+            f"At least {study.vocabulary.minimum_coverage:.0%} of the records of each kind have a "
+            "description; `unmapped_codes` lists the codes that have none."
+        ),
+    )
+    def coverage(lake: LakeResource) -> dg.AssetCheckResult:
+        shares = coverage_below(study, lake.open().read("description_coverage"))
+        return dg.AssetCheckResult(
+            passed=not shares.below,
+            metadata={kind: round(share, 4) for kind, share in shares.by_kind.items()},
+        )
+
+    return [coverage]
+
+
+def _code_list(study: Study) -> dg.AssetsDefinition:
+    spec = table_spec(
+        "code_list", group="vocabulary", owner=study.owner, kinds={"polars", "parquet"}, deps=[]
+    )
+
+    @dg.multi_asset(name="code_list", specs=[spec])
+    def code_list(lake: LakeResource) -> dg.MaterializeResult:
+        opened = lake.open()
+        frame = resolve_code_lists(study, concept_resolver(study, opened))
+        stamp = opened.write("code_list", frame)
+        return table_result(study, "code_list", stamp, lists=frame["list"].n_unique())
+
+    return code_list
+
+
+def _packaged_description(study: Study) -> dg.AssetsDefinition:
+    spec = table_spec(
+        "packaged_description",
+        group="vocabulary",
+        owner=study.owner,
+        kinds={"polars", "parquet"},
+        deps=[],
+    )
+
+    @dg.multi_asset(name="packaged_description", specs=[spec])
+    def packaged_description(lake: LakeResource) -> dg.MaterializeResult:
+        stamp = lake.open().write("packaged_description", packaged_descriptions())
+        return table_result(study, "packaged_description", stamp)
+
+    return packaged_description

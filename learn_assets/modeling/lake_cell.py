@@ -1,0 +1,39 @@
+"""Lake cell: the tables of one window x encoder cell, read from the lake for the pipeline."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from learn_assets.cohort.windows import Window
+from learn_assets.embedding.encoders import find_encoder
+from learn_assets.lake import Lake
+from learn_assets.modeling.features import EncoderIdentity
+from learn_assets.modeling.pipeline import Cell, CellTables, build_cell
+from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.study import EncoderChoice, Study
+
+
+def encoder_identity(choice: EncoderChoice) -> EncoderIdentity:
+    """Return the id and revision that vectors of an encoder are known by."""
+    return EncoderIdentity(choice.id, find_encoder(choice).revision)
+
+
+def load_cell(study: Study, lake: Lake, window: Window, choice: EncoderChoice) -> Cell:
+    """Return a cell's features and labels. MissingTableError names the asset that is not there."""
+    tables = CellTables(
+        cohort=lake.read("cohort", window),
+        scoring_population=lake.read("scoring_population", window),
+        event_counts=lake.read("event_counts", window),
+        latest_measurement=lake.read("latest_measurement", window),
+        patient_embeddings=lake.read("patient_embeddings", window, choice.id),
+        encoder=encoder_identity(choice),
+        outcome_codes=_outcome_codes(study, lake),
+    )
+    return build_cell(tables, ModelingProtocol.from_study(study))
+
+
+def _outcome_codes(study: Study, lake: Lake) -> pl.DataFrame | None:
+    if study.cohort.outcome is None:
+        return None
+    name = study.cohort.outcome.code_list
+    return lake.read("code_list").filter(pl.col("list") == name)
