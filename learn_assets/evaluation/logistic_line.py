@@ -39,6 +39,8 @@ def fit_line(x: FloatVector, target: FloatVector) -> LogisticLine:
 
     SeparationError when the estimate is not finite.
     """
+    if _separated(x, target):
+        raise SeparationError("no finite logistic line: the values separate the classes")
     design = np.column_stack([np.ones_like(x), x])
     coefficients, covariance = _newton(design, np.zeros_like(x), target)
     return LogisticLine(float(coefficients[0]), float(coefficients[1]), covariance)
@@ -53,6 +55,14 @@ def fit_intercept(offset: FloatVector, target: FloatVector) -> LogisticLine:
     padded = np.zeros((2, 2))
     padded[0, 0] = covariance[0, 0]
     return LogisticLine(float(coefficients[0]), 1.0, padded)
+
+
+def _separated(x: FloatVector, target: FloatVector) -> bool:
+    """Return whether a threshold on x parts targets of 0 from targets of 1, ties allowed."""
+    low, high = x[target == 0], x[target == 1]
+    if len(low) + len(high) < len(x) or not (len(low) and len(high)):
+        return False
+    return bool(low.max() <= high.min() or high.max() <= low.min())
 
 
 def _newton(
@@ -85,7 +95,7 @@ def _damped(
     """Return the coefficients after the step, halved until it does not raise the loss."""
     before = loss(coefficients)
     for halvings in range(_HALVINGS):
-        candidate = coefficients + step / 2**halvings
+        candidate = np.asarray(coefficients + step * 0.5**halvings, dtype=np.float64)
         if loss(candidate) <= before + 1e-12:
             return candidate
     return coefficients

@@ -144,7 +144,8 @@ def fit_grid(
     with fit_pool(workers, uses_torch=uses_torch) as pool:
         jobs = []
         warnings = []
-        for feature_set, learners in protocol.grid:
+        # The widest feature set starts first, so that no long fit is left over at the end.
+        for feature_set, learners in reversed(protocol.grid):
             columns = preprocessing.columns_of(feature_set)
             if not len(columns):
                 warnings.append(f"feature set `{feature_set}` has no usable column: left out")
@@ -154,9 +155,9 @@ def fit_grid(
                 training, training_labels = oversample(training, labels, protocol.seed)
             jobs += [
                 pool.submit(_fit, feature_set, learner, training, training_labels, protocol)
-                for learner in learners
+                for learner in reversed(learners)
             ]
-        return [job.result() for job in jobs], warnings
+        return [job.result() for job in reversed(jobs)], warnings
 
 
 def predict(

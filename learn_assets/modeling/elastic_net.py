@@ -145,12 +145,13 @@ def _reweighted(
     mixing: float,
 ) -> tuple[FloatVector, float]:
     """Return the solution on these columns (float64, Fortran order) from a warm start."""
+    from sklearn import config_context
     from sklearn.linear_model import ElasticNet as LeastSquaresNet
 
     coefficients, intercept = start
     if not len(coefficients):
         return coefficients, _free_intercept(labels)
-    model = LeastSquaresNet(l1_ratio=mixing, warm_start=True, tol=1e-5, max_iter=2000)
+    model = LeastSquaresNet(l1_ratio=mixing, warm_start=True, tol=1e-5, max_iter=10_000)
     for _ in range(_REWEIGHTINGS):
         linear = matrix @ coefficients + intercept
         probability = expit(linear)
@@ -159,7 +160,9 @@ def _reweighted(
         # scikit-learn divides by the sum of weights where the log loss divides by the rows.
         model.set_params(alpha=penalty / float(weight.mean()))
         model.coef_ = coefficients.copy()
-        model.fit(matrix, response, sample_weight=weight)
+        # Checking the same matrix hundreds of times would cost more than the descent itself.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            model.fit(matrix, response, sample_weight=weight, check_input=False)
         moved = float(np.abs(model.coef_ - coefficients).max(initial=0.0))
         moved = max(moved, abs(float(model.intercept_) - intercept))
         coefficients, intercept = model.coef_.astype(np.float64), float(model.intercept_)

@@ -255,11 +255,16 @@ def _embedding_blocks(
     kinds = [kind for kind in KINDS if include_medication or kind != "medication"]
     blocks = []
     for kind in kinds:
-        present = patient_embeddings.filter(pl.col("kind") == kind).join(index, on="patient_id")
-        if present.is_empty():
+        present = patient_embeddings.filter(pl.col("kind") == kind)
+        # Only ids are joined: Polars 1.44 panics when a join leaves no row of an Array column.
+        place = present.select("patient_id").join(
+            index, on="patient_id", how="left", maintain_order="left"
+        )["row"]
+        if place.null_count() == len(place):
             continue
-        stacked = present["vector"].to_numpy().astype(np.float32, copy=False)
-        rows = present["row"].to_numpy().astype(np.int64)
+        known = place.is_not_null().to_numpy()
+        rows = place.drop_nulls().to_numpy().astype(np.int64)
+        stacked = present["vector"].to_numpy()[known].astype(np.float32, copy=False)
         vectors = np.zeros((index.height, stacked.shape[1]), dtype=np.float32)
         missing = np.ones(index.height, dtype=np.bool_)
         vectors[rows] = stacked

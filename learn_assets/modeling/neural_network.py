@@ -83,13 +83,13 @@ class NeuralNetworkSettings:
     whose logits also calibrate. 0: one network for all epochs, no early stop, no calibration.
     """
 
-    hidden: tuple[int, ...] = (64, 16)
+    hidden: tuple[int, ...] = (32, 16)
     dropout: tuple[float, ...] = (0.3,)
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     decoupled_decay: bool = True
     clip_norm: float = 3.0
-    epochs: int = 40
+    epochs: int = 30
     patience: int = 5
     batch: int = 128
     ensemble_folds: int = 3

@@ -1,0 +1,95 @@
+"""The performance table: what it holds, what it withholds, and why."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from learn_assets.evaluation.performance import (
+    METRICS,
+    PERFORMANCE_SCHEMA,
+    curves,
+    performance,
+)
+
+
+def predictions(patients: int = 300, cases: int = 90, seed: int = 0) -> pl.DataFrame:
+    generator = np.random.default_rng(seed)
+    labels = np.repeat([1, 0], [cases, patients - cases])
+    score = 1 / (1 + np.exp(-generator.normal(labels * 1.2 - 1.2, 1)))
+    return pl.DataFrame(
+        {
+            "patient_id": [f"P{number}" for number in range(patients)],
+            "fold": [number % 5 for number in range(patients)],
+            "feature_set": "learn",
+            "learner": "svm",
+            "probability": score,
+            "label": labels,
+        },
+        schema_overrides={"label": pl.Int8, "fold": pl.Int32},
+    )
+
+
+def test_every_metric_is_there_with_sensible_limits() -> None:
+    result = performance(predictions(), minimum_cell=11, resamples=200)
+    assert result.frame.schema == pl.Schema(PERFORMANCE_SCHEMA)
+    assert result.absent == ()
+    found = {row["metric"]: row for row in result.frame.iter_rows(named=True)}
+    assert tuple(found) == METRICS
+    assert (found["n"]["estimate"], found["cases"]["estimate"]) == (300, 90)
+    for metric in ("auroc", "auprc", "brier", "calibration_slope"):
+        assert found[metric]["lower"] < found[metric]["estimate"] < found[metric]["upper"]
+    assert found["auprc"]["estimate"] > found["prevalence"]["estimate"]
+
+
+def test_row_order_does_not_matter() -> None:
+    frame = predictions()
+    first = performance(frame, minimum_cell=11, resamples=50).frame
+    second = performance(
+        frame.sample(fraction=1, shuffle=True, seed=1), minimum_cell=11, resamples=50
+    )
+    assert first.equals(second.frame)
+
+
+def test_one_class_gives_reasons_instead_of_numbers() -> None:
+    result = performance(predictions(cases=0), minimum_cell=11)
+    assert result.frame["metric"].to_list() == ["n"]
+    absent = {item.metric: item.reason for item in result.absent}
+    assert set(absent) == set(METRICS) - {"n"}
+    assert all(absent.values())
+
+
+def test_small_counts_are_withheld() -> None:
+    result = performance(predictions(cases=10), minimum_cell=11, resamples=50)
+    assert {"cases", "prevalence"} <= {item.metric for item in result.absent}
+    assert "auroc" in result.frame["metric"].to_list()
+    assert not any("10" in item.reason for item in result.absent)
+
+
+def test_no_predictions_give_an_empty_table_with_its_columns() -> None:
+    result = performance(predictions().clear(), minimum_cell=11)
+    assert result.frame.is_empty()
+    assert result.frame.schema == pl.Schema(PERFORMANCE_SCHEMA)
+    assert curves(predictions().clear(), minimum_cell=11) == ()
+
+
+def test_curves_agree_with_the_metrics_and_run_monotonically() -> None:
+    frame = predictions(patients=3000, cases=900)
+    (curve,) = curves(frame, minimum_cell=11)
+    found = performance(frame, minimum_cell=11, resamples=20).frame.filter(
+        pl.col("metric") == "auroc"
+    )
+    area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
+    assert area == pytest.approx(found["estimate"][0], abs=0.01)
+    assert np.all(np.diff(curve.true_positive_rate) >= 0)
+    assert np.all(np.diff(curve.precision) <= 1e-12)
+    assert curve.prevalence == pytest.approx(0.3)
+    assert sum(item.patients for item in curve.calibration) == 3000
+
+
+def test_curves_of_few_cases_are_not_shown() -> None:
+    (curve,) = curves(predictions(cases=5), minimum_cell=11)
+    assert curve.reason is not None
+    assert curve.false_positive_rate == ()
+    assert curve.calibration == ()

@@ -1,0 +1,103 @@
+"""A small made-up cell: tables as the lake holds them, with risk planted in counts and vectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from learn_assets.modeling.features import EncoderIdentity
+from learn_assets.modeling.pipeline import CellTables
+from learn_assets.modeling.protocol import ModelingProtocol
+
+ENCODER = EncoderIdentity("minilm", "1")
+DIMENSIONS = 6
+SMALL = ModelingProtocol(
+    feature_sets=("count", "embedding", "learn"),
+    learners=("elastic_net", "svm"),
+    folds=3,
+    seed=7,
+    minimum_patients=5,
+    minimum_cell=5,
+)
+
+
+def cell_tables(
+    labeled: int = 90, unlabeled: int = 10, seed: int = 0, *, signal: float = 1.0
+) -> CellTables:
+    """Return the tables of `labeled` + `unlabeled` patients, about a third of them cases."""
+    generator = np.random.default_rng(seed)
+    patients = labeled + unlabeled
+    risk = generator.normal(size=patients)
+    case = (signal * risk + generator.normal(size=patients)) > 0.6
+    ids = [f"P{number:04d}" for number in range(patients)]
+    roster = pl.DataFrame(
+        {
+            "patient_id": ids,
+            "label": case.astype(np.int8),
+            "age_at_index": generator.uniform(16, 85, patients),
+            "sex": np.where(generator.random(patients) < 0.7, "F", "M"),
+        }
+    )
+    return CellTables(
+        cohort=roster[:labeled],
+        scoring_population=roster[labeled:].drop("label"),
+        event_counts=_counts(ids, risk, generator),
+        latest_measurement=_measurements(ids, risk, generator),
+        patient_embeddings=_embeddings(ids, risk, generator),
+        encoder=ENCODER,
+    )
+
+
+def permuted(tables: CellTables, seed: int) -> CellTables:
+    """Return the tables with labels shuffled over the patients, so that nothing predicts them."""
+    labels = tables.cohort["label"].shuffle(seed=seed)
+    return replace(tables, cohort=tables.cohort.with_columns(labels))
+
+
+def _counts(ids: list[str], risk: np.ndarray, generator: np.random.Generator) -> pl.DataFrame:
+    codes = [
+        f"{kind}|ICD-10-CM|A{number:02d}"
+        for kind in ("diagnosis", "medication")
+        for number in range(12)
+    ]
+    rates = np.exp(-0.7 + 0.5 * np.outer(risk, np.arange(24) % 4 == 0))
+    counts = generator.poisson(rates)
+    rows, columns = np.nonzero(counts)
+    return pl.DataFrame(
+        {
+            "patient_id": [ids[row] for row in rows],
+            "feature": [codes[column] for column in columns],
+            "count": counts[rows, columns].astype(float),
+        }
+    )
+
+
+def _measurements(ids: list[str], risk: np.ndarray, generator: np.random.Generator) -> pl.DataFrame:
+    rows = [
+        {
+            "patient_id": patient,
+            "feature": f"lab_result|LOINC|{code}",
+            "value": value + generator.normal(),
+        }
+        for patient, value in zip(ids, risk, strict=True)
+        for code in ("1-1", "2-2")
+        if generator.random() < 0.6
+    ]
+    return pl.DataFrame(rows)
+
+
+def _embeddings(ids: list[str], risk: np.ndarray, generator: np.random.Generator) -> pl.DataFrame:
+    pieces = []
+    for kind in ("diagnosis", "procedure", "medication"):
+        vectors = generator.normal(size=(len(ids), DIMENSIONS)).astype(np.float32)
+        vectors[:, 0] += risk
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        kept = np.flatnonzero(generator.random(len(ids)) < 0.85)
+        pieces.append(
+            pl.DataFrame({"patient_id": [ids[row] for row in kept], "kind": kind}).with_columns(
+                pl.Series("vector", vectors[kept], dtype=pl.Array(pl.Float32, DIMENSIONS))
+            )
+        )
+    return pl.concat(pieces)

@@ -1,0 +1,197 @@
+"""Cross-validation: held-out patients teach nothing, runs repeat, small cohorts are told apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learn_assets.evaluation.discrimination import auroc
+from learn_assets.modeling import cross_validation as module
+from learn_assets.modeling.arrays import Labels
+from learn_assets.modeling.cross_validation import (
+    CROSS_VALIDATION_SCHEMA,
+    cross_validate,
+    stratified_folds,
+)
+from learn_assets.modeling.features import DuplicatePatientError, FeatureBlocks
+from learn_assets.modeling.leakage import LeakError
+from learn_assets.modeling.pipeline import build_cell, cross_validate_cell
+from learn_assets.modeling.preprocessing import (
+    FittedPreprocessing,
+    PreprocessingOptions,
+    fit_preprocessing,
+)
+from learn_assets_tests.modeling.site import SMALL, cell_tables, permuted
+
+LINEAR = replace(SMALL, learners=("elastic_net",))
+
+
+def labeled(signal: float = 1.0) -> tuple[FeatureBlocks, Labels]:
+    cell = build_cell(cell_tables(signal=signal), SMALL)
+    return cell.blocks.rows(cell.labeled), cell.labels
+
+
+@given(seed=st.integers(0, 1000), folds=st.integers(2, 6), cases=st.integers(6, 30))
+def test_folds_are_stratified_and_do_not_depend_on_row_order(
+    seed: int, folds: int, cases: int
+) -> None:
+    labels = np.repeat([1, 0], [cases, 40]).astype(np.int8)
+    ids = np.array([f"P{number:03d}" for number in range(len(labels))])
+    assigned = stratified_folds(ids, labels, folds, seed)
+    per_fold = [int(labels[assigned == fold].sum()) for fold in range(folds)]
+    assert max(per_fold) - min(per_fold) <= 1
+    order = np.random.default_rng(seed).permutation(len(ids))
+    np.testing.assert_array_equal(
+        stratified_folds(ids[order], labels[order], folds, seed), assigned[order]
+    )
+
+
+def test_a_repeated_patient_gets_no_folds() -> None:
+    ids = np.array(["a", "b", "a", "c"])
+    with pytest.raises(DuplicatePatientError, match="1 of 4"):
+        stratified_folds(ids, np.array([0, 1, 0, 1], dtype=np.int8), 2, 0)
+
+
+def test_every_patient_is_held_out_once_by_every_model() -> None:
+    blocks, labels = labeled()
+    result = cross_validate(blocks, labels, SMALL)
+    assert result.warnings == ()
+    assert result.frame.schema == pl.Schema(CROSS_VALIDATION_SCHEMA)
+    models = result.frame.group_by("feature_set", "learner").agg(
+        pl.len(), pl.col("patient_id").n_unique().alias("patients")
+    )
+    assert set(models.select("feature_set", "learner").iter_rows()) == {
+        ("age_sex", "elastic_net"),
+        *((name, learner) for name in SMALL.feature_sets for learner in SMALL.learners),
+    }
+    assert models["len"].unique().to_list() == [len(blocks)]
+    assert models["patients"].unique().to_list() == [len(blocks)]
+    truth = dict(zip(blocks.patient_ids.tolist(), labels.tolist(), strict=True))
+    assert all(truth[row[0]] == row[1] for row in result.frame.select("patient_id", "label").rows())
+    assert result.frame["fold"].n_unique() == SMALL.folds
+
+
+def test_cases_get_the_higher_probabilities() -> None:
+    result = cross_validate(*labeled(signal=3.0), LINEAR)
+    learn = result.frame.filter(pl.col("feature_set") == "learn")
+    assert auroc(learn["probability"].to_numpy(), learn["label"].to_numpy()).estimate > 0.7
+
+
+@pytest.mark.slow
+def test_two_runs_with_one_seed_are_identical() -> None:
+    learners = ("svm", "random_forest", "xgboost", "mlp", "elastic_net")
+    protocol = replace(SMALL, learners=learners, feature_sets=("learn",), folds=2)
+    blocks, labels = labeled()
+    first = cross_validate(blocks, labels, protocol, workers=1)
+    second = cross_validate(blocks, labels, protocol, workers=3)
+    assert first.frame.equals(second.frame)
+
+
+def probe_moves(blocks: FeatureBlocks, labels: Labels) -> bool:
+    """Return whether changing others of its fold moves a held-out patient's probability."""
+    folds = stratified_folds(blocks.patient_ids, labels, LINEAR.folds, LINEAR.seed)
+    probe, *others = np.flatnonzero(folds == 0)
+    changed = blocks.demographics.copy()
+    changed[others, 0] *= 50
+    counts = blocks.counts.tolil()
+    counts[others, :] = 40
+    vectors = [replace(block, vectors=block.vectors.copy()) for block in blocks.embeddings]
+    for block in vectors:
+        block.vectors[others] = 9
+    disturbed = replace(
+        blocks, demographics=changed, counts=counts.tocsr(), embeddings=tuple(vectors)
+    )
+    mine = pl.col("patient_id") == str(blocks.patient_ids[probe])
+    plain = cross_validate(blocks, labels, LINEAR).frame.filter(mine)
+    moved = cross_validate(disturbed, labels, LINEAR).frame.filter(mine)
+    return not np.array_equal(plain["probability"], moved["probability"])
+
+
+def test_held_out_patients_teach_nothing() -> None:
+    assert not probe_moves(*labeled())
+
+
+def test_a_scaler_fitted_on_everyone_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted leak of the research code: the test above must notice it."""
+    blocks, labels = labeled()
+    real_rows = FeatureBlocks.rows
+    everyone: list[FeatureBlocks] = []
+
+    def remember(self: FeatureBlocks, index: np.ndarray) -> FeatureBlocks:
+        everyone[:] = [self]
+        return real_rows(self, index)
+
+    def leaky(training: FeatureBlocks, options: PreprocessingOptions) -> FittedPreprocessing:
+        return fit_preprocessing(everyone[0], options)
+
+    monkeypatch.setattr(FeatureBlocks, "rows", remember)
+    monkeypatch.setattr(module, "fit_preprocessing", leaky)
+    assert probe_moves(blocks, labels)
+
+
+def test_overlapping_folds_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def overlapping(folds: np.ndarray) -> list[object]:
+        everyone = np.arange(len(folds))
+        return [module._Split(0, everyone, everyone[:5])]
+
+    monkeypatch.setattr(module, "_splits", overlapping)
+    with pytest.raises(LeakError, match="5 patients"):
+        cross_validate(*labeled(), LINEAR)
+
+
+@pytest.mark.parametrize(("cases", "controls"), [(0, 0), (2, 50), (50, 2), (0, 30)])
+def test_too_few_patients_give_an_empty_table_and_a_reason(cases: int, controls: int) -> None:
+    blocks, _ = labeled()
+    chosen = blocks.rows(np.arange(cases + controls))
+    labels = np.repeat([1, 0], [cases, controls]).astype(np.int8)
+    result = cross_validate(chosen, labels, LINEAR)
+    assert result.frame.is_empty()
+    assert result.frame.schema == pl.Schema(CROSS_VALIDATION_SCHEMA)
+    assert len(result.warnings) == 1
+
+
+def test_as_many_cases_as_folds_is_enough() -> None:
+    blocks, _ = labeled()
+    labels = np.zeros(len(blocks), dtype=np.int8)
+    labels[:3] = 1
+    assert cross_validate(blocks, labels, LINEAR).frame.height > 0
+
+
+def test_a_feature_set_without_columns_is_left_out_with_a_warning() -> None:
+    blocks, labels = labeled()
+    reference = replace(blocks.reference, embedding_dimensions=())
+    result = cross_validate(blocks.aligned(reference), labels, LINEAR)
+    assert "embedding" not in result.frame["feature_set"].unique()
+    assert any("embedding" in warning for warning in result.warnings)
+
+
+def test_published_protocol_runs_with_oversampling() -> None:
+    protocol = replace(SMALL, name="published", learners=("svm", "elastic_net"))
+    result = cross_validate(*labeled(), protocol)
+    # SMOTE makes both classes equal, so the mean prediction is pulled towards one half.
+    share = result.frame["label"].mean()
+    probability = result.frame.filter(pl.col("learner") == "elastic_net")["probability"].mean()
+    assert isinstance(share, float)
+    assert isinstance(probability, float)
+    assert probability > share + 0.05
+
+
+@pytest.mark.slow
+def test_permuted_labels_give_an_area_within_its_null_interval() -> None:
+    """Eight permutations of the whole procedure: none far outside, and their mean inside."""
+    areas = []
+    for seed in range(8):
+        cell = build_cell(permuted(cell_tables(labeled=120), seed), LINEAR)
+        frame = cross_validate_cell(cell, replace(LINEAR, feature_sets=("learn",))).frame
+        learn = frame.filter(pl.col("feature_set") == "learn")
+        areas.append(auroc(learn["probability"].to_numpy(), learn["label"].to_numpy()).estimate)
+    cases = int(cell.labels.sum())
+    controls = len(cell.labels) - cases
+    null_error = np.sqrt((cases + controls + 1) / (12 * cases * controls))
+    assert all(abs(area - 0.5) < 3.5 * null_error for area in areas)
+    assert abs(np.mean(areas) - 0.5) < 3 * null_error / np.sqrt(len(areas)) + 0.03

@@ -1,0 +1,148 @@
+"""Every learner: separates, repeats itself, survives a round trip, and tells what it carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+
+from learn_assets.evaluation.discrimination import auroc
+from learn_assets.modeling.elastic_net import fit_path
+from learn_assets.modeling.learners import load_model, preset_learner
+from learn_assets.modeling.neural_network import NeuralNetworkSettings, published_network
+from learn_assets.modeling.platt import fit_platt, inner_folds
+from learn_assets.modeling.random_forest import RandomForestSettings
+from learn_assets.modeling.support_vector import SupportVectorSettings, radial_kernel
+from learn_assets.study import LearnerName
+
+LEARNERS: tuple[LearnerName, ...] = ("svm", "random_forest", "xgboost", "mlp", "elastic_net")
+
+
+def rows(patients: int = 150, columns: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    matrix = generator.normal(size=(patients, columns)).astype(np.float32)
+    strength = matrix[:, 0] * 1.5 + matrix[:, 1] + generator.normal(size=patients)
+    return matrix, (strength > 0.8).astype(np.int8)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learner_separates_repeats_and_round_trips(name: LearnerName, tmp_path: Path) -> None:
+    matrix, labels = rows()
+    unseen, unseen_labels = rows(seed=1)
+    first, second = (preset_learner(name, "recommended").fit(matrix, labels, 3) for _ in range(2))
+    probabilities = first.predict_probability(unseen)
+    assert probabilities.dtype == np.float64
+    assert ((probabilities > 0) & (probabilities < 1)).all()
+    assert auroc(probabilities, unseen_labels).estimate > 0.75
+    assert abs(probabilities.mean() - unseen_labels.mean()) < 0.15
+    np.testing.assert_array_equal(probabilities, second.predict_probability(unseen))
+    first.save(tmp_path / "model")
+    loaded = load_model(name, tmp_path / "model")
+    np.testing.assert_array_equal(probabilities, loaded.predict_probability(unseen))
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} <= {
+        ".safetensors",
+        ".json",
+        ".ubj",
+    }
+    assert first.carries_patient_rows == (name == "svm")
+    assert len(first.predict_probability(unseen[:0])) == 0
+
+
+@pytest.mark.parametrize("name", ["svm", "random_forest", "xgboost", "elastic_net"])
+def test_published_preset_fits(name: LearnerName) -> None:
+    matrix, labels = rows()
+    model = preset_learner(name, "published").fit(matrix, labels, 3)
+    assert auroc(model.predict_probability(matrix), labels).estimate > 0.8
+
+
+def test_published_network_is_the_one_described() -> None:
+    wide, narrow = published_network(True), published_network(False)
+    assert wide.hidden == (4096, 1024, 256, 64, 16, 4)
+    assert narrow.hidden == (2048, 512, 128, 16, 4)
+    assert (wide.dropout, wide.epochs, wide.batch, wide.clip_norm) == ((0.8, 0.6), 60, 64, 3.0)
+    matrix, labels = rows()
+    single = NeuralNetworkSettings(hidden=(8,), epochs=30, ensemble_folds=0).fit(matrix, labels, 1)
+    assert len(single.networks) == 1
+    assert auroc(single.predict_probability(matrix), labels).estimate > 0.75
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_one_case_still_gives_a_model(name: LearnerName) -> None:
+    matrix, labels = rows(patients=20)
+    labels[:] = 0
+    labels[0] = 1
+    probabilities = (
+        preset_learner(name, "recommended").fit(matrix, labels, 1).predict_probability(matrix)
+    )
+    assert np.isfinite(probabilities).all()
+
+
+def test_path_equals_an_independent_elastic_net() -> None:
+    matrix, labels = rows(patients=80, columns=30, seed=4)
+    penalties = np.array([0.2, 0.1, 0.05])
+    for (coefficients, intercept), penalty in zip(
+        fit_path(matrix, labels, penalties, 0.5), penalties, strict=True
+    ):
+        oracle = LogisticRegression(
+            solver="saga", l1_ratio=0.5, C=1 / (penalty * len(labels)), tol=1e-7, max_iter=50_000
+        ).fit(matrix.astype(np.float64), labels)
+        np.testing.assert_allclose(coefficients, oracle.coef_[0], atol=2e-3)
+        assert intercept == pytest.approx(oracle.intercept_[0], abs=2e-3)
+        assert 0 < np.count_nonzero(coefficients) < 30
+
+
+def test_kernel_machine_equals_the_library_one() -> None:
+    matrix, labels = rows()
+    unseen, _ = rows(seed=1)
+    ours = SupportVectorSettings().fit(matrix, labels, 3).decision(unseen)
+    oracle = SVC(C=1.0, gamma="auto").fit(matrix.astype(np.float64), labels)
+    np.testing.assert_allclose(ours, oracle.decision_function(unseen), atol=2e-2)
+    assert np.corrcoef(ours, oracle.decision_function(unseen))[0, 1] > 0.9999
+
+
+def test_kernel_of_a_row_with_itself_is_one() -> None:
+    matrix, _ = rows(patients=10)
+    np.testing.assert_allclose(np.diag(radial_kernel(matrix, matrix, 0.1)), 1.0, atol=1e-5)
+
+
+def test_forest_arrays_vote_as_the_library_forest() -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    matrix, labels = rows()
+    unseen, _ = rows(seed=1)
+    ours = RandomForestSettings(trees=20, minimum_leaf=5, calibrated=False).fit(matrix, labels, 3)
+    oracle = RandomForestClassifier(20, min_samples_leaf=5, random_state=3).fit(matrix, labels)
+    np.testing.assert_allclose(
+        ours.predict_probability(unseen), oracle.predict_proba(unseen)[:, 1], atol=1e-12
+    )
+
+
+def test_calibration_never_turns_a_ranking_round() -> None:
+    labels = np.repeat([0, 1], 30).astype(np.int8)
+    backwards = np.linspace(1, -1, 60)
+    probabilities = fit_platt(backwards, labels).probability(backwards)
+    assert (np.diff(probabilities) < 0).all()
+    assert probabilities.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_calibration_of_separated_classes_is_finite_and_of_a_constant_is_the_share() -> None:
+    labels = np.repeat([0, 1], [30, 10]).astype(np.int8)
+    separated = fit_platt(np.linspace(-1, 1, 40), labels)
+    assert np.isfinite(separated.slope)
+    assert fit_platt(np.zeros(40), labels).probability(np.zeros(1))[0] == pytest.approx(
+        0.26, abs=0.02
+    )
+
+
+def test_inner_folds_shrink_with_the_rarer_class() -> None:
+    assert len(inner_folds(np.array([0] * 9 + [1] * 2, dtype=np.int8), 5, 0)) == 2
+    assert inner_folds(np.array([0] * 9 + [1], dtype=np.int8), 5, 0) == []
+
+
+def test_unknown_learner_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="random_forest"):
+        load_model(cast("LearnerName", "perceptron"), tmp_path)
