@@ -34,6 +34,8 @@ def cut_points(keys: Iterator[pl.Series], rows: int, buckets: int) -> pl.Series:
     step = max(1, rows // _SAMPLE)
     sampled = [key.drop_nulls().gather_every(step) for key in keys]
     sample = pl.concat(sampled).sort()
+    if sample.is_empty():
+        return sample
     places = [sample.len() * number // buckets for number in range(1, buckets)]
     return sample.gather(places).unique().sort()
 
