@@ -1,0 +1,77 @@
+"""Code lists: packaged, replaced by the study's own, unknown, and resolved from OMOP concepts."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from learn_assets.study import Study
+from learn_assets.vocabulary.code_lists import (
+    UnknownCodeListError,
+    packaged_code_lists,
+    resolve_code_lists,
+)
+from learn_assets_tests.canonical import study_of
+
+
+def codes(study: Study, name: str) -> set[tuple[str, str, str]]:
+    frame = resolve_code_lists(study).filter(list=name)
+    return set(frame.select("code_system", "code", "match").iter_rows())
+
+
+def with_list(entries: list[dict[str, object]]) -> Study:
+    return study_of(
+        cohort={"index_event": {"kinds": ["diagnosis"], "code_list": "index"}},
+        code_lists={"index": entries},
+    )
+
+
+def test_packaged_lists_are_whole_and_tell_lupus_from_drug_induced_lupus() -> None:
+    lists = packaged_code_lists()
+    assert {"lupus_nephritis", "end_stage_renal_disease", "cancer", "serositis"} <= set(lists)
+    sle = [code for entry in lists["systemic_lupus_erythematosus"] for code in entry.codes]
+    assert not any("M32.0".startswith(code) for code in sle)
+
+
+def test_only_lists_that_rules_refer_to_are_resolved_in_one_spelling() -> None:
+    study = study_of()
+    assert set(resolve_code_lists(study)["list"]) == {"index", "systemic_lupus_erythematosus"}
+    found = codes(study, "systemic_lupus_erythematosus")
+    assert ("ICD-10-CM", "M321", "prefix") in found
+    assert ("ICD-9-CM", "7100", "exact") in found
+
+
+def test_a_list_of_the_study_replaces_the_packaged_one() -> None:
+    own = {"systemic_lupus_erythematosus": [{"code_system": "ICD-10-CM", "codes": ["m32.9"]}]}
+    study = study_of(code_lists={**study_of().model_dump()["code_lists"], **own})
+    assert codes(study, "systemic_lupus_erythematosus") == {("ICD-10-CM", "M329", "prefix")}
+
+
+def test_an_unknown_list_names_the_known_ones() -> None:
+    study = study_of(code_lists={})
+    with pytest.raises(UnknownCodeListError, match=r"no code list index.*lupus_nephritis"):
+        resolve_code_lists(study)
+
+
+def test_omop_concepts_go_through_the_resolver() -> None:
+    study = with_list([{"code_system": "OMOP", "codes": ["192671"], "include_descendants": True}])
+    asked: list[tuple[tuple[str, ...], bool]] = []
+
+    def resolve(ids: tuple[str, ...], descendants: bool) -> list[tuple[str, str]]:
+        asked.append((ids, descendants))
+        return [("SNOMED", "74474003"), ("ICD-10-CM", "k92.2")]
+
+    frame = resolve_code_lists(study, resolve).filter(list="index")
+    assert asked == [(("192671",), True)]
+    assert set(frame.select(pl.exclude("list")).iter_rows()) == {
+        ("SNOMED", "74474003", "exact"),
+        ("ICD-10-CM", "K922", "exact"),
+    }
+
+
+def test_concepts_without_a_vocabulary_are_an_error() -> None:
+    study = with_list([{"code_system": "OMOP", "codes": ["1"]}])
+    with pytest.raises(ValueError, match="OMOP source"):
+        resolve_code_lists(study)
+    with pytest.raises(ValueError, match="none of its 1"):
+        resolve_code_lists(study, lambda ids, descendants: [])
