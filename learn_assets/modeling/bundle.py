@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ Scope = Literal["site", "transfer"]
 
 _MANIFEST = "manifest.json"
 _PREPROCESSING = "preprocessing"
-_PACKAGES = ("learn-assets", "numpy", "scikit-learn", "torch", "xgboost-cpu")
+_PACKAGES = ("learn-assets", "numpy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
 
 
 class BundleError(ValueError):
@@ -193,9 +193,16 @@ def _manifest(
         "models": [{"feature_set": item.feature_set, "learner": item.learner} for item in kept],
         "left_out": list(left_out),
         "warnings": list(trained.warnings),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": {name: _installed(name) for name in _PACKAGES},
         "files": {name: _sha256(staged / name) for name in _file_names(staged)},
     }
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _read_model(folder: Path, entry: dict[str, Any]) -> FittedModel:
