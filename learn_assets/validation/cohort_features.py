@@ -21,6 +21,8 @@ NOT_FEATURES = frozenset(
     age_at_sle index_date year_of_birth age_at_index
     """.lower().split()
 )
+# Columns a site adds under such names are dates, ages or times to an outcome as well.
+NOT_FEATURE_PREFIXES = ("date_", "days_", "min_date", "max_date", "age_at_")
 _COLUMNS_AT_ONCE = 50
 
 
@@ -28,11 +30,17 @@ def write_cohort_features(raw: RawTable) -> TableStamp:
     """Write `cohort_feature` for the patients kept in `cohort_table`, by feature then patient.
 
     A column counts as numeric when every filled cell of the kept patients is a finite number; the
-    others are left out, as are the columns in NOT_FEATURES. Fifty columns are in memory at once.
+    others are left out, as are columns that could leak (`may_be_feature`). Fifty columns are in memory at once.
     """
-    names = [name for name in raw.text_columns if name.lower() not in NOT_FEATURES]
+    names = [name for name in raw.text_columns if may_be_feature(name)]
     kept = raw.lake.read("cohort_table").select(pl.col("source_row").alias(POSITION), "patient_id")
     return raw.lake.write("cohort_feature", _features(raw, names, kept))
+
+
+def may_be_feature(column: str) -> bool:
+    """Say whether a column of the cohort table may predict, by its name."""
+    name = column.lower()
+    return name not in NOT_FEATURES and not name.startswith(NOT_FEATURE_PREFIXES)
 
 
 def _features(raw: RawTable, names: list[str], kept: pl.DataFrame) -> Iterator[pl.DataFrame]:

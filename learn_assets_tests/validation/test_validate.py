@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from learn_assets.lake import Lake, MissingTableError
 from learn_assets.sources.ingest import RAW_TABLES, ingest_table
+from learn_assets.validation.cohort_features import may_be_feature
 from learn_assets.validation.contracts import check_table
 from learn_assets.validation.validate import validate_table
 from learn_assets_tests.extracts import (
@@ -280,6 +281,14 @@ def test_only_counts_of_the_cohort_table_become_features(lake: Lake) -> None:
     features = lake.read("cohort_feature")
     assert set(features.get_column("feature")) == {f"cnt_{number:03d}" for number in range(40)}
     assert features.height == 320 * 40
+
+
+@pytest.mark.parametrize(
+    "name", ["days_till_sle_new", "Days_till_nephritis", "date_nephritis", "age_at_death", "n_sle"]
+)
+def test_columns_that_know_the_future_are_no_features(name: str) -> None:
+    assert not may_be_feature(name)
+    assert may_be_feature("cnt_M32")
 
 
 def test_cohort_table_rows_and_columns_that_cannot_be_used(tmp_path: Path, lake: Lake) -> None:
