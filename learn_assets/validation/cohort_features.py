@@ -30,7 +30,8 @@ def write_cohort_features(raw: RawTable) -> TableStamp:
     """Write `cohort_feature` for the patients kept in `cohort_table`, by feature then patient.
 
     A column counts as numeric when every filled cell of the kept patients is a finite number; the
-    others are left out, as are columns that could leak (`may_be_feature`). Fifty columns are in memory at once.
+    others are left out, as are columns that could leak (`may_be_feature`). Fifty columns are in
+    memory at once.
     """
     names = [name for name in raw.text_columns if may_be_feature(name)]
     kept = raw.lake.read("cohort_table").select(pl.col("source_row").alias(POSITION), "patient_id")
