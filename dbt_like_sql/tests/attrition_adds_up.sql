@@ -1,4 +1,4 @@
-{{ config(description="Each step leaves what the one before left less what it removes; the last leaves the cohort.", meta={'dagster': {'ref': {'name': 'attrition'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'attrition'}}}) }}
 select step
 from (
   select

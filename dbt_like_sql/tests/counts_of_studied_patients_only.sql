@@ -1,4 +1,4 @@
-{{ config(description="Counts belong to the cohort or to the scoring population, and to nobody else.", meta={'dagster': {'ref': {'name': 'event_counts'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'event_counts'}}}) }}
 select patient_id
 from {{ ref('event_counts') }}
 anti join {{ ref('cohort') }} using (patient_id)

@@ -1,4 +1,4 @@
-{{ config(description="No description is the word nan.", meta={'dagster': {'ref': {'name': 'code_description'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'code_description'}}}) }}
 select code
 from {{ ref('code_description') }}
 where not {{ is_meaningful('description') }}

@@ -1,4 +1,4 @@
-{{ config(description="A patient's counts add up to no more records of a kind than lie strictly before the index date.", meta={'dagster': {'ref': {'name': 'int_event_counts'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_event_counts'}}}) }}
 with allowed as (
   select record.patient_id, record.kind, count(*) as records
   from {{ ref('stg_records') }} as record

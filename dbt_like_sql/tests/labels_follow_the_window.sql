@@ -1,4 +1,4 @@
-{{ config(description="Cases and controls recomputed from the dates alone agree with the labels.", meta={'dagster': {'ref': {'name': 'cohort'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'cohort'}}}) }}
 select cohort.patient_id
 from {{ ref('cohort') }} as cohort
 join {{ ref('index_events') }} as index_event using (patient_id)

@@ -1,4 +1,4 @@
-{{ config(description="Nobody has a measurement without a laboratory record strictly before the index date.", meta={'dagster': {'ref': {'name': 'int_latest_measurement'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_latest_measurement'}}}) }}
 select measured.patient_id
 from {{ ref('int_latest_measurement') }} as measured
 anti join (

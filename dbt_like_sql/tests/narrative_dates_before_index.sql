@@ -1,4 +1,4 @@
-{{ config(description="No date written in a narrative is the index date or later.", meta={'dagster': {'ref': {'name': 'narratives'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'narratives'}}}) }}
 select narrative.patient_id
 from {{ ref('narratives') }} as narrative
 join {{ ref('index_events') }} as index_event using (patient_id)

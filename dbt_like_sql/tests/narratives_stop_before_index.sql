@@ -1,4 +1,4 @@
-{{ config(description="A narrative is written from no more records than lie strictly before the index date.", meta={'dagster': {'ref': {'name': 'narratives'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'narratives'}}}) }}
 with allowed as (
   select record.patient_id, record.kind, count(*) as records
   from {{ ref('stg_records') }} as record

@@ -1,4 +1,4 @@
-{{ config(description="Mode derived: no code of the outcome is counted, or the feature would name the label.", meta={'dagster': {'ref': {'name': 'int_event_counts'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_event_counts'}}}) }}
 -- depends_on: {{ ref('int_listed_codes') }} {{ ref('int_recorded_codes') }}
 {%- if var('cohort_mode') == 'derived' and not var('roll_up_icd') %}
 select counted.feature

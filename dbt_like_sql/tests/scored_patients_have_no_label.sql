@@ -1,4 +1,4 @@
-{{ config(description="Nobody is scored by the final model who has a label, or who has had the outcome.", meta={'dagster': {'ref': {'name': 'scoring_population'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'scoring_population'}}}) }}
 select scored.patient_id
 from {{ ref('scoring_population') }} as scored
 join {{ ref('index_events') }} as index_event using (patient_id)
