@@ -215,7 +215,7 @@ def test_runs_in_several_threads_do_not_disturb_each_other(lake: Lake) -> None:
 
 
 @pytest.fixture
-def leaky_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the dbt project that a test may spoil."""
     copy = tmp_path / "dbt_like_sql"
     shutil.copytree(project_folder(), copy)
@@ -232,12 +232,12 @@ def spoil(project: Path, file: str, right: str, wrong: str) -> None:
 
 @pytest.mark.slow
 def test_a_record_of_the_index_day_in_the_features_fails_named_tests(
-    lake: Lake, leaky_project: Path, tmp_path: Path
+    lake: Lake, project_copy: Path, tmp_path: Path
 ) -> None:
     leaky = Lake(tmp_path / "leaky")
     shutil.copytree(lake.root / "tables", leaky.root / "tables")
     spoil(
-        leaky_project,
+        project_copy,
         "models/intermediate/int_history.sql",
         "where record.date < index_event.index_date",
         "where record.date <= index_event.index_date",
@@ -256,14 +256,14 @@ def test_a_record_of_the_index_day_in_the_features_fails_named_tests(
 
 @pytest.mark.slow
 def test_outcome_codes_among_the_features_fail_a_named_test(
-    lake: Lake, leaky_project: Path, tmp_path: Path
+    lake: Lake, project_copy: Path, tmp_path: Path
 ) -> None:
     leaky = Lake(tmp_path / "leaky")
     shutil.copytree(lake.root / "tables", leaky.root / "tables")
     diagnosis = leaky.read("diagnosis")
     row = ("00", day(-3), "ICD-10-CM", "M32.9", None, diagnosis.height + 1)
     leaky.write("diagnosis", diagnosis.vstack(pl.DataFrame([row], diagnosis.schema, orient="row")))
-    spoil(leaky_project, "models/intermediate/int_history.sql", "anti join (", "left join (")
+    spoil(project_copy, "models/intermediate/int_history.sql", "anti join (", "left join (")
     models = ["int_recorded_codes", "int_medication_code", "int_listed_codes", "int_event_counts"]
     study = study_of(counts={"roll_up_icd": False})
     failed = {test.name for test in run_models(study, leaky, models).failed_tests}
@@ -271,10 +271,10 @@ def test_outcome_codes_among_the_features_fail_a_named_test(
 
 
 @pytest.mark.slow
-def test_a_wrong_label_fails_a_named_test(lake: Lake, leaky_project: Path, tmp_path: Path) -> None:
+def test_a_wrong_label_fails_a_named_test(lake: Lake, project_copy: Path, tmp_path: Path) -> None:
     leaky = Lake(tmp_path / "leaky")
     shutil.copytree(lake.root / "tables", leaky.root / "tables")
-    spoil(leaky_project, "models/intermediate/int_eligibility.sql", "then 1", "then 0")
+    spoil(project_copy, "models/intermediate/int_eligibility.sql", "then 1", "then 0")
     report = run_models(study_of(), leaky, ["cohort"], STUDY.windows[0])
     assert {test.name for test in report.failed_tests} == {"labels_follow_the_window"}
 
@@ -286,3 +286,42 @@ def test_an_empty_table_stays_empty_in_its_file(tmp_path: Path) -> None:
     run_models(study, lake, ["int_patient_span"])
     path = lake.path("int_patient_span")
     assert duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone() == (0,)
+
+
+@pytest.mark.slow
+def test_patients_in_buckets_give_the_same_texts(
+    lake: Lake, project_copy: Path, tmp_path: Path
+) -> None:
+    bucketed = Lake(tmp_path / "bucketed")
+    shutil.copytree(lake.root / "tables", bucketed.root / "tables")
+    spoil(project_copy, "dbt_project.yml", "records_a_bucket: 500000", "records_a_bucket: 70")
+    report = run_models(STUDY, bucketed, ["narratives"])
+    assert report.failed_tests == ()
+    assert bucketed.stamp("narratives") == lake.stamp("narratives")
+
+
+@pytest.mark.slow
+def test_a_million_records_fit_in_little_memory(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "million")
+    study = study_of()
+    patients, rows = 5_000, 1_000_000
+    ids = [f"{number:05d}" for number in range(patients)]
+    people = [{"patient_id": p, "sex": "F", "year_of_birth": 1970} for p in ids]
+    index = [record(p, 0, "HCPCS", "IDX") for p in ids]
+    Tables({"patient": people, "procedure": index}).write(lake, study)
+    number = pl.int_range(rows, eager=True)
+    lake.write(
+        "diagnosis",
+        pl.select(
+            patient_id=(number * patients // rows).cast(pl.String).str.zfill(5),
+            date=pl.lit(INDEX).dt.offset_by("-3000d") + pl.duration(days=(number * 7919) % 6000),
+            code_system=pl.lit("ICD-10-CM"),
+            code=pl.format("X{}", (number * 104_729) % 20_011),
+            encounter_id=pl.lit(None, dtype=pl.String),
+            source_row=number + 1,
+        ),
+    )
+    plain = [name for name in model_names(lake) if name not in windowed_models(lake)]
+    report = run_models(study, lake, plain, memory_limit="600MB")
+    assert report.failed_tests == ()
+    assert report.model("narratives").stamp.rows == patients

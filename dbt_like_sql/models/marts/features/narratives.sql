@@ -4,6 +4,7 @@
   'relative': "'[' || days_before || ' days before] - '",
   'none': "''",
 }[dates] -%}
+-- depends_on: {{ ref('int_recorded_codes') }} {{ ref('index_events') }}
 with name as (
   select kind, code_system, code, description
   from {{ ref('code_description') }}
@@ -27,7 +28,7 @@ described as (
     coalesce(name.description, history.code_system || ' ' || history.code) as description
   from {{ ref('int_history') }} as history
   left join name using (kind, code_system, code)
-  where history.kind <> 'lab_result'
+  where history.kind <> 'lab_result' and {{ in_bucket('history.patient_id') }}
 ),
 {%- if order == 'recent_first' %}
 item as (
