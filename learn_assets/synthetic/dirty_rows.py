@@ -21,7 +21,9 @@ REASONS = (
 
 _UNREADABLE = ("not known", "2o14o312", "spring", "12 of May")
 _IMPOSSIBLE = ("20150231", "20141301", "20130431", "20121145")
+_IMPOSSIBLE_MONTHS = ("201513", "201900", "202014")
 _INVALID_BYTE = b"\xff"
+_MOST_TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,17 @@ class RowContext:
     fields: tuple[str, ...]
     birth_year: int | None = None
     death: date | None = None
-    last_possible: date | None = None
 
 
 @dataclass(frozen=True)
 class FileLayout:
-    """Positions of the columns that can be spoiled in one file, and which reasons apply."""
+    """Columns of one file and the reasons that apply; dates have 8 digits, or 6 for months."""
 
     name: str
     header: tuple[str, ...]
     reasons: tuple[str, ...]
     date_column: str | None = None
+    date_digits: int = 8
 
     def position(self, column: str) -> int:
         """Return the position of a column; ValueError when the file lacks it."""
@@ -87,8 +89,10 @@ def plant(
         if reason == "duplicate_row":
             continue
         for _ in range(rows):
-            bad.append(_distinct_bad_row(layout, reason, contexts, seen, generator))
-            planted.counts[layout.name, reason] += 1
+            line = _distinct_bad_row(layout, reason, contexts, seen, generator)
+            if line is not None:
+                bad.append(line)
+                planted.counts[layout.name, reason] += 1
     duplicates = min(how_many.get("duplicate_row", 0), len(lines))
     chosen = generator.choice(len(lines), duplicates, replace=False)
     planted.counts[layout.name, "duplicate_row"] += duplicates
@@ -101,13 +105,15 @@ def _distinct_bad_row(
     contexts: Callable[[str, np.random.Generator], RowContext],
     seen: set[bytes],
     generator: np.random.Generator,
-) -> bytes:
+) -> bytes | None:
+    """Return a bad row unlike any other, or None when the clean rows are too alike to give one."""
     # Two equal bad rows would be bad for two reasons, so draw again.
-    while True:
+    for _ in range(_MOST_TRIES):
         line = spoil(layout, reason, contexts(reason, generator), generator)
         if line not in seen:
             seen.add(line)
             return line
+    return None
 
 
 def shares(
@@ -121,9 +127,7 @@ def shares(
     if share <= 0:
         return dict.fromkeys(names, 0)
     drawn = generator.multinomial(round(rows * share), [1 / len(names)] * len(names))
-    return {
-        name: max(at_least, int(count)) for name, count in zip(names, drawn, strict=True)
-    }
+    return {name: max(at_least, int(count)) for name, count in zip(names, drawn, strict=True)}
 
 
 def spoil(
@@ -137,6 +141,11 @@ def _replaced(layout: FileLayout, context: RowContext, column: str, value: str) 
     fields = list(context.fields)
     fields[layout.position(column)] = value
     return ",".join(fields).encode()
+
+
+def _dated(layout: FileLayout, context: RowContext, day: date) -> bytes:
+    written = day.strftime("%Y%m%d")[: layout.date_digits]
+    return _replaced(layout, context, _date_column(layout), written)
 
 
 def _date_column(layout: FileLayout) -> str:
@@ -155,13 +164,14 @@ def _unreadable_date(
 def _impossible_date(
     layout: FileLayout, context: RowContext, generator: np.random.Generator
 ) -> bytes:
-    value = _IMPOSSIBLE[int(generator.integers(len(_IMPOSSIBLE)))]
+    choices = _IMPOSSIBLE if layout.date_digits == 8 else _IMPOSSIBLE_MONTHS
+    value = choices[int(generator.integers(len(choices)))]
     return _replaced(layout, context, _date_column(layout), value)
 
 
 def _future_date(layout: FileLayout, context: RowContext, generator: np.random.Generator) -> bytes:
     day = date(2070, 1, 1) + timedelta(days=int(generator.integers(3_000)))
-    return _replaced(layout, context, _date_column(layout), day.strftime("%Y%m%d"))
+    return _dated(layout, context, day)
 
 
 def _before_birth(layout: FileLayout, context: RowContext, generator: np.random.Generator) -> bytes:
@@ -169,7 +179,7 @@ def _before_birth(layout: FileLayout, context: RowContext, generator: np.random.
         raise ValueError("a row before birth needs a year of birth")
     first = date(context.birth_year - 8, 1, 1)
     day = first + timedelta(days=int(generator.integers(7 * 365)))
-    return _replaced(layout, context, _date_column(layout), day.strftime("%Y%m%d"))
+    return _dated(layout, context, day)
 
 
 def _after_death(layout: FileLayout, context: RowContext, generator: np.random.Generator) -> bytes:
@@ -177,12 +187,10 @@ def _after_death(layout: FileLayout, context: RowContext, generator: np.random.G
         raise ValueError("a row after death needs a death")
     # 60 days after the last day of the month are still accepted; 31 + 60 < 120.
     day = context.death + timedelta(days=int(generator.integers(120, 360)))
-    return _replaced(layout, context, _date_column(layout), day.strftime("%Y%m%d"))
+    return _dated(layout, context, day)
 
 
-def _missing_patient_id(
-    layout: FileLayout, context: RowContext, _: np.random.Generator
-) -> bytes:
+def _missing_patient_id(layout: FileLayout, context: RowContext, _: np.random.Generator) -> bytes:
     return _replaced(layout, context, "patient_id", "")
 
 
@@ -190,9 +198,7 @@ def _missing_code(layout: FileLayout, context: RowContext, _: np.random.Generato
     return _replaced(layout, context, "code", "")
 
 
-def _unknown_code_system(
-    layout: FileLayout, context: RowContext, _: np.random.Generator
-) -> bytes:
+def _unknown_code_system(layout: FileLayout, context: RowContext, _: np.random.Generator) -> bytes:
     return _replaced(layout, context, "code_system", "SITE-LOCAL")
 
 
@@ -230,9 +236,7 @@ _SPOILERS: dict[str, Callable[[FileLayout, RowContext, np.random.Generator], byt
 }
 
 
-def _mixed(
-    lines: list[bytes], bad: list[bytes], generator: np.random.Generator
-) -> list[bytes]:
+def _mixed(lines: list[bytes], bad: list[bytes], generator: np.random.Generator) -> list[bytes]:
     places = np.sort(generator.integers(0, len(lines) + 1, len(bad)))
     mixed: list[bytes] = []
     before = 0

@@ -68,9 +68,11 @@ def _other_ana_tests(block: Block, generator: np.random.Generator) -> list[pl.Da
         generator.random(len(positive)) * (block.index - block.start)[positive]
     ).astype(np.int64)
     again = np.flatnonzero((block.ana == "positive") & (generator.random(len(block)) < 0.4))
-    later = block.index[again] + 1 + (
-        generator.random(len(again)) * (block.end - block.index - 1)[again]
-    ).astype(np.int64)
+    later = (
+        block.index[again]
+        + 1
+        + (generator.random(len(again)) * (block.end - block.index - 1)[again]).astype(np.int64)
+    )
     never = np.flatnonzero(block.ana == "negative")
     negative_day = block.start[never] + (
         generator.random(len(never)) * (block.end - block.start)[never]

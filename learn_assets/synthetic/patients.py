@@ -64,6 +64,7 @@ class Block:
     index: Days
     end: Days
     death: Days
+    last_record: Days
     ana: NDArray[np.str_]
     episodes: Days
     frailty: Numbers
@@ -107,6 +108,9 @@ def draw_block(first_number: int, size: int, generator: np.random.Generator) -> 
     second = outcome + generator.integers(14, 90, size)
     seen = (second <= end) & (ana != "none")
     outcome = np.where(seen, outcome, NEVER)
+    # ICD-9-CM has no code for drug-induced lupus, so nobody has it before ICD-10-CM.
+    drug_induced = _excluding(0.04, start, end, generator)
+    drug_induced = np.where(drug_induced >= ICD10_START, drug_induced, NEVER)
     nephritis = _after_outcome(outcome, end, log_hazard, generator)
     return Block(
         first_number=first_number,
@@ -119,6 +123,7 @@ def draw_block(first_number: int, size: int, generator: np.random.Generator) -> 
         index=index,
         end=end,
         death=death,
+        last_record=_last_records(end, death, generator),
         ana=ana,
         episodes=episodes,
         frailty=frailty,
@@ -132,7 +137,7 @@ def draw_block(first_number: int, size: int, generator: np.random.Generator) -> 
         kidney_failure=_kidney_failure(nephritis, end, generator),
         cancer=_excluding(0.08, start, end, generator),
         other_rheumatic=_excluding(0.06, start, end, generator),
-        drug_induced=_excluding(0.02, start, end, generator),
+        drug_induced=drug_induced,
     )
 
 
@@ -180,6 +185,12 @@ def _ends(index: Days, generator: np.random.Generator) -> Days:
     # Those who stay are last seen some weeks before the extract was cut.
     seen = DATA_END - generator.integers(0, 120, size)
     return np.where(lost, np.minimum(stayed, seen), seen)
+
+
+def _last_records(end: Days, death: Days, generator: np.random.Generator) -> Days:
+    # Bills go on for some days after a death.
+    billed = (death == end) & (death + 25 <= DATA_END)
+    return np.where(billed, end + generator.integers(1, 25, len(end)), end)
 
 
 def _between(first: Days, last: Days, generator: np.random.Generator) -> Days:

@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from learn_assets.synthetic.codebook import Book, Codebook, concept_names
-from learn_assets.synthetic.concepts import CONCEPTS
-from learn_assets.synthetic.patients import DATA_END, ICD10_START, NEVER, Block, Days
+from learn_assets.synthetic.codebook import Book, Codebook, CodeTable, concept_names
+from learn_assets.synthetic.patients import ICD10_START, NEVER, Block, Days
 
 _PROCEDURE_SHARE = 0.35
 _DRUG_SHARE = 0.35
 _AFTER_INDEX_RATE = 0.4
+_SYNONYM_SHARE = 0.3
 _MOST_REPEATS = 400
 
 _OUTCOME10 = ("M32.10", "M32.11", "M32.12", "M32.13", "M32.19", "M32.8", "M32.9")
@@ -27,9 +27,7 @@ _CANCER10 = ("C50.911", "C18.9", "C34.90", "C73", "C61", "C85.90")
 _CANCER9 = ("174.9", "153.9", "162.9", "193", "185", "202.80")
 _RHEUMATIC10 = ("M05.79", "M06.9", "M34.9", "M33.20", "M35.00", "M35.1")
 _RHEUMATIC9 = ("714.0", "710.1", "710.2", "710.3", "710.4")
-_DRUG_INDUCED10 = ("M32.0", "L93.2")
-# ICD-9-CM has no code for drug-induced lupus; charts wrote discoid lupus with a drug's E-code.
-_DRUG_INDUCED9 = ("695.4",)
+_DRUG_INDUCED10 = ("M32.0",)
 _NEPHRITIS10 = ("M32.14",)
 _NEPHRITIS9 = ("583.81",)
 _KIDNEY_FAILURE10 = ("N18.6",)
@@ -56,9 +54,7 @@ def code_records(
     """
     before = _episodes_before_index(block, generator)
     after = _episodes_after_index(block, generator)
-    both = Episodes(
-        *(np.concatenate([getattr(before, f), getattr(after, f)]) for f in _FIELDS)
-    )
+    both = Episodes(*(np.concatenate([getattr(before, f), getattr(after, f)]) for f in _FIELDS))
     diagnosis = pl.concat(
         [
             _draw_codes(block, book, both, ("icd9", "icd10"), generator),
@@ -132,8 +128,6 @@ def _draw_codes(
     """Return the records of episodes; the first book before October 2015, the second from then."""
     available = book.tables[books[0]].available & book.tables[books[1]].available
     episodes = _subset(episodes, available[episodes.concept])
-    old = book.tables[books[0]].draw(episodes.concept, generator)
-    new = book.tables[books[1]].draw(episodes.concept, generator)
     cell = np.repeat(np.arange(len(episodes.day)), episodes.repeats)
     order = np.arange(len(cell)) - np.repeat(
         np.cumsum(episodes.repeats) - episodes.repeats, episodes.repeats
@@ -146,13 +140,24 @@ def _draw_codes(
     inside = day <= last
     cell, patient, day = cell[inside], patient[inside], day[inside]
     is_new = day >= ICD10_START
-    table_new, table_old = book.tables[books[1]], book.tables[books[0]]
+    table_old, table_new = book.tables[books[0]], book.tables[books[1]]
+    old = _visit_codes(table_old, episodes.concept, cell, generator)
+    new = _visit_codes(table_new, episodes.concept, cell, generator)
     return _frame(
         patient,
         day,
-        np.where(is_new, table_new.code_system[new[cell]], table_old.code_system[old[cell]]),
-        np.where(is_new, table_new.code[new[cell]], table_old.code[old[cell]]),
+        np.where(is_new, table_new.code_system[new], table_old.code_system[old]),
+        np.where(is_new, table_new.code[new], table_old.code[old]),
     )
+
+
+def _visit_codes(
+    table: CodeTable, concept: Days, cell: Days, generator: np.random.Generator
+) -> Days:
+    # A later visit mostly repeats the episode's code, and now and then writes a synonym.
+    usual = table.draw(concept, generator)[cell]
+    synonym = table.draw(concept[cell], generator)
+    return np.where(generator.random(len(cell)) < _SYNONYM_SHARE, synonym, usual)
 
 
 def _frame(
@@ -233,7 +238,7 @@ def _excluding_records(block: Block, generator: np.random.Generator) -> pl.DataF
     groups = (
         (block.cancer, _CANCER9, _CANCER10),
         (block.other_rheumatic, _RHEUMATIC9, _RHEUMATIC10),
-        (block.drug_induced, _DRUG_INDUCED9, _DRUG_INDUCED10),
+        (block.drug_induced, _DRUG_INDUCED10, _DRUG_INDUCED10),
     )
     tables = []
     for first, old, new in groups:
@@ -247,12 +252,11 @@ def _excluding_records(block: Block, generator: np.random.Generator) -> pl.DataF
 def _bills_after_death(
     block: Block, book: Codebook, generator: np.random.Generator
 ) -> pl.DataFrame:
-    who = np.flatnonzero((block.death < NEVER) & (block.death == block.end))
-    who = who[block.death[who] + 25 <= DATA_END]
+    who = np.flatnonzero(block.last_record > block.end)
     number = concept_names().index("checkup_and_vaccination")
     old = book.tables["icd9"].draw(np.full(len(who), number), generator)
     new = book.tables["icd10"].draw(np.full(len(who), number), generator)
-    day = block.death[who] + generator.integers(1, 25, len(who))
+    day = block.last_record[who]
     is_new = day >= ICD10_START
     return _frame(
         who,
@@ -272,8 +276,3 @@ def _treatment_after_outcome(
     day = block.outcome[patient] + (generator.random(len(patient)) * span).astype(np.int64)
     visits = _single_visits(patient, "lupus_treatment", day)
     return _draw_codes(block, book, visits, ("drug", "drug"), generator)
-
-
-def risk_concept_count() -> int:
-    """Return how many concepts carry risk."""
-    return sum(concept.weight > 0 for concept in CONCEPTS)

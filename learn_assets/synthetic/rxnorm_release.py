@@ -67,9 +67,7 @@ def _attributes(items: tuple[Product, ...]) -> Iterator[tuple[str, ...]]:
             yield _attribute(retired or item.rxcui, "NDC", written, source, obsolete)
 
 
-def _attribute(
-    rxcui: int, name: str, value: str, source: str, suppress: str
-) -> tuple[str, ...]:
+def _attribute(rxcui: int, name: str, value: str, source: str, suppress: str) -> tuple[str, ...]:
     return (
         str(rxcui), "", "", f"{rxcui}4", "AUI", str(rxcui), "", "", name, source, value, suppress,
         "4096",

@@ -7,7 +7,6 @@ What belongs here: file layouts, streaming and the atomic finish. What patients 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -23,8 +22,13 @@ import polars as pl
 from learn_assets.study import SyntheticSource
 from learn_assets.synthetic.codebook import Codebook, codebook, terminology
 from learn_assets.synthetic.dirty_rows import (
-    REASONS, FileLayout, PlantedRows, RowContext, plant, shares,
-)  # fmt: skip
+    REASONS,
+    FileLayout,
+    PlantedRows,
+    RowContext,
+    plant,
+    shares,
+)
 from learn_assets.synthetic.laboratory import laboratory_records
 from learn_assets.synthetic.patients import DATA_END, NEVER, Block, draw_block
 from learn_assets.synthetic.records import code_records
@@ -35,13 +39,18 @@ BLOCK_PATIENTS = 1_000
 GENETIC_CORRELATION = 0.75
 _GENOTYPED_SHARE = 0.7
 _HABIT_STREAM = {"home": 0, "transfer": 1}
+# A block number no site reaches, for what is drawn once a site.
+_TERMINOLOGY_STREAM = 2**40
+_EARLIEST_BIRTH = 1930
 _SHAPE_REASONS = ("duplicate_row", "wrong_column_count", "bad_encoding", "unbalanced_quote")
 
 PATIENT = FileLayout(
     "patient.csv",
     ("patient_id", "sex", "race", "ethnicity", "marital_status", "year_of_birth",
      "reason_yob_missing", "month_year_death", "patient_regional_location", "source_id"),
-    ("missing_patient_id", *_SHAPE_REASONS),
+    ("unreadable_date", "impossible_date", "missing_patient_id", "future_date", "before_birth",
+     *_SHAPE_REASONS),
+    "month_year_death", date_digits=6,
 )  # fmt: skip
 DIAGNOSIS = FileLayout(
     "diagnosis.csv",
@@ -69,6 +78,11 @@ LABORATORY = FileLayout(
 )  # fmt: skip
 GENETIC = FileLayout(
     "genetic_score.csv", ("patient_id", "score"), ("missing_patient_id", *_SHAPE_REASONS)
+)
+TERMINOLOGY = FileLayout(
+    "standardized_terminology.csv",
+    ("code_system", "code", "code_description", "unit"),
+    ("missing_code", "unknown_code_system", *_SHAPE_REASONS),
 )
 LAYOUTS = (PATIENT, DIAGNOSIS, PROCEDURE, MEDICATION, LABORATORY, GENETIC)
 
@@ -122,13 +136,22 @@ def _write_files(folder: Path, settings: SyntheticSource) -> SiteSummary:
             truths.append(patient_truth(block))
             tables = _file_tables(block, book, generator)
             for layout in LAYOUTS:
-                rows[layout.name] += _write_block(
-                    handles[layout.name], layout, tables[layout.name], block,
-                    settings.dirty_share, number == 0, planted, generator,
-                )  # fmt: skip
-    described = terminology(book)
-    described.write_csv(folder / "standardized_terminology.csv")
-    rows["standardized_terminology.csv"] = described.height
+                table = tables[layout.name]
+                planting = _Planting(
+                    layout,
+                    _pick_clean_row(table, block),
+                    shares(
+                        layout.reasons,
+                        table.height,
+                        settings.dirty_share,
+                        at_least=1 if number == 0 else 0,
+                        generator=generator,
+                    ),
+                )
+                rows[layout.name] += _append(
+                    handles[layout.name], table, planting, planted, generator
+                )
+    rows[TERMINOLOGY.name] = _write_terminology(folder, book, settings, planted)
     (folder / "rxnorm").mkdir()
     write_release(folder / "rxnorm")
     summary = _summary(pl.concat(truths), rows, planted)
@@ -177,7 +200,7 @@ def _named_laboratory(table: pl.DataFrame) -> pl.DataFrame:
 
 def _event_table(block: Block, table: pl.DataFrame, date_column: str) -> pl.DataFrame:
     patient = table["patient"].to_numpy()
-    # One visit a patient and day, numbered without gaps being a secret: synthetic ids carry nothing.
+    # One visit a patient and day.
     visit = (block.first_number + patient) * 40_000 + table["day"].to_numpy()
     return table.with_columns(
         pl.Series("patient_id", block.patient_id[patient]),
@@ -231,32 +254,55 @@ def _genetic_table(block: Block, generator: np.random.Generator) -> pl.DataFrame
     )
 
 
-def _write_block(
+@dataclass(frozen=True)
+class _Planting:
+    """What bad rows to plant in one file: how many of each reason, and from which clean rows."""
+
+    layout: FileLayout
+    pick: Callable[[str, np.random.Generator], RowContext]
+    how_many: dict[str, int]
+
+
+def _append(
     handle: BinaryIO,
-    layout: FileLayout,
     table: pl.DataFrame,
-    block: Block,
-    dirty_share: float,
-    is_first: bool,
+    planting: _Planting,
     planted: PlantedRows,
     generator: np.random.Generator,
 ) -> int:
-    text = table.select(pl.concat_str(layout.header, separator=",").alias("line"))
-    lines = [line.encode() for line in text["line"]]
-    how_many = shares(layout.reasons, len(lines), dirty_share, 1 if is_first else 0, generator)
-    contexts = _contexts(layout, table, block)
-    lines = plant(layout, lines, contexts, how_many, planted, generator)
+    text = table.select(pl.concat_str(planting.layout.header, separator=",").alias("line"))
+    clean = [line.encode() for line in text["line"]]
+    lines = plant(planting.layout, clean, planting.pick, planting.how_many, planted, generator)
     handle.write(b"\n".join(lines) + b"\n")
     return len(lines)
 
 
-def _contexts(
-    layout: FileLayout, table: pl.DataFrame, block: Block
+def _write_terminology(
+    folder: Path, book: Codebook, settings: SyntheticSource, planted: PlantedRows
+) -> int:
+    generator = _block_generator(settings, _TERMINOLOGY_STREAM)
+    described = terminology(book)
+    plain = described.filter(~pl.col("code_description").str.contains(",", literal=True))
+
+    def pick(_: str, drawn: np.random.Generator) -> RowContext:
+        return RowContext(tuple(plain.row(int(drawn.integers(plain.height)))))
+
+    how_many = shares(TERMINOLOGY.reasons, described.height, settings.dirty_share, 1, generator)
+    # Titles with a comma need their quotes, which the writer of the library puts.
+    quoted = described.write_csv(include_header=False).encode().splitlines()
+    lines = plant(TERMINOLOGY, quoted, pick, how_many, planted, generator)
+    header = ",".join(TERMINOLOGY.header).encode()
+    (folder / TERMINOLOGY.name).write_bytes(b"\n".join([header, *lines]) + b"\n")
+    return len(lines)
+
+
+def _pick_clean_row(
+    table: pl.DataFrame, block: Block
 ) -> Callable[[str, np.random.Generator], RowContext]:
-    """Return a function that picks a clean row on which one reason, and no other, can be planted."""
+    """Return a function that picks a clean row fit for one reason, and for no other."""
     patient = table["patient"].to_numpy()
     died = block.death[patient] < NEVER
-    born = block.birth_known[patient] & (block.year_of_birth[patient] > 1930)
+    born = block.birth_known[patient] & (block.year_of_birth[patient] > _EARLIEST_BIRTH)
     room = block.death[patient] + 400 < DATA_END
     fit = {
         "after_death": np.flatnonzero(died & room),
@@ -320,8 +366,8 @@ def _write_json(path: Path, content: object) -> None:
 def _replace_folder(staged: Path, folder: Path) -> None:
     if folder.exists():
         retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-        os.replace(folder, retired / folder.name)
-        os.replace(staged, folder)
+        folder.replace(retired / folder.name)
+        staged.replace(folder)
         shutil.rmtree(retired)
         return
-    os.replace(staged, folder)
+    staged.replace(folder)

@@ -13,11 +13,11 @@ import polars as pl
 from learn_assets.cohort.windows import Window
 from learn_assets.synthetic.codebook import concept_names
 from learn_assets.synthetic.concepts import CONCEPTS
-from learn_assets.synthetic.patients import BASE_HAZARD, NEVER, Block, Flags, Numbers
+from learn_assets.synthetic.patients import BASE_HAZARD, NEVER, Block, Numbers
 
 REPORTED_WINDOWS: tuple[Window, ...] = (
-    Window(LIS=730, BP=180, FUP=1825),
-    Window(LIS=365, BP=365, FUP=730),
+    Window.from_key("LIS-730_BP-180_FUP-1825"),
+    Window.from_key("LIS-365_BP-365_FUP-730"),
 )
 
 
@@ -45,7 +45,10 @@ def patient_truth(block: Block) -> pl.DataFrame:
             "start": block.start,
             "index": block.index,
             "end": block.end,
-            "age_at_index": 1970 + block.index / 365.25 - block.year_of_birth,
+            "last_record": block.last_record,
+            "year_of_birth": pl.Series(block.year_of_birth).set(
+                ~pl.Series(block.birth_known), None
+            ),
             "log_hazard": block.log_hazard,
             "genetic": block.genetic,
             "frailty": block.frailty,
@@ -67,9 +70,9 @@ def patient_truth(block: Block) -> pl.DataFrame:
     counts = pl.DataFrame(
         block.episodes, schema=[f"episodes_{concept.name}" for concept in CONCEPTS]
     )
-    days = ["start", "index", "end", *dated]
+    days = ["start", "index", "end", "last_record", *dated]
     dates = [pl.from_epoch(pl.col(name), time_unit="d").alias(name) for name in days]
-    return pl.concat([frame, counts], how="horizontal").with_columns(dates)
+    return frame.hstack(counts).with_columns(dates)
 
 
 def labels(truth: pl.DataFrame, window: Window) -> pl.DataFrame:
@@ -79,7 +82,7 @@ def labels(truth: pl.DataFrame, window: Window) -> pl.DataFrame:
     that each can be checked against the other.
     """
     days = (pl.col("outcome") - pl.col("index")).dt.total_days()
-    follow_up = (pl.col("end") - pl.col("index")).dt.total_days()
+    follow_up = (pl.col("last_record") - pl.col("index")).dt.total_days()
     history = (pl.col("index") - pl.col("start")).dt.total_days()
     excluded = pl.any_horizontal(
         (pl.col(name) <= pl.col("index")).fill_null(False)
@@ -90,7 +93,7 @@ def labels(truth: pl.DataFrame, window: Window) -> pl.DataFrame:
         ~excluded,
         (days > window.buffer_period).fill_null(True),
         history >= window.length_in_system,
-        pl.col("age_at_index").is_between(16, 86, closed="left"),
+        (pl.col("index").dt.year() - pl.col("year_of_birth")).is_between(16, 85),
     )
     is_case = (days <= window.follow_up_period).fill_null(False)
     is_control = (days > window.follow_up_period).fill_null(follow_up > window.follow_up_period)
@@ -136,8 +139,3 @@ def concept_weights() -> dict[str, float]:
     """Return concept -> change of the log hazard per log(1 + episodes)."""
     weights = {concept.name: concept.weight for concept in CONCEPTS}
     return {name: weights.get(name, 0.0) for name in concept_names()}
-
-
-def positive(flags: Flags) -> int:
-    """Return how many flags are set."""
-    return int(np.count_nonzero(flags))
