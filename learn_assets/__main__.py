@@ -97,7 +97,7 @@ def _open_ui(study: Study, port: int) -> int:
     prepare_dagster_home(Path(os.environ.get("LEARN_HOME") or study.lake.home))
     project = Path(__file__).parents[1]
     dagster = Path(sys.executable).parent / "dagster"
-    command = [dagster, "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    command = [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
     return subprocess.run(command, cwd=project, check=False).returncode
 
 

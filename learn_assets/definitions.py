@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from learn_assets.defs.checks import contract_checks
-from learn_assets.defs.embeddings import patient_embeddings_asset
+from learn_assets.defs.embeddings import patient_embeddings_asset, vectors_check
 from learn_assets.defs.evaluation import evaluation_assets
 from learn_assets.defs.ingest import ingest_assets
 from learn_assets.defs.jobs import stage_jobs
@@ -41,7 +41,11 @@ def build_definitions(
             risk_scores_asset(study),
             *evaluation_assets(study),
         ],
-        asset_checks=[*contract_checks(study, TABLES), *vocabulary_checks(study)],
+        asset_checks=[
+            *contract_checks(study, TABLES),
+            *vocabulary_checks(study),
+            vectors_check(study),
+        ],
         jobs=stage_jobs(study),
         schedules=stage_schedules(study),
         resources=resources,

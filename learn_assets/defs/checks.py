@@ -9,7 +9,7 @@ from learn_assets.defs.metadata import shown_count
 from learn_assets.defs.partitions import cell_partitions, window_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.study import Study
-from learn_assets.validation.contracts import check_table
+from learn_assets.validation.contracts import CheckOutcome, check_table
 
 WINDOWED = (
     "cohort",
@@ -31,6 +31,17 @@ def place_of(context: dg.AssetCheckExecutionContext) -> tuple[str | None, str | 
     return Window.from_key(key).key, None
 
 
+def check_result(study: Study, outcome: CheckOutcome) -> dg.AssetCheckResult:
+    """Return what Dagster stores of a check: which rule failed for how many rows, no value."""
+    return dg.AssetCheckResult(
+        passed=outcome.passed,
+        metadata={
+            f"{failure.column}: {failure.check}": shown_count(study, failure.count)
+            for failure in outcome.failures
+        },
+    )
+
+
 def contract_check(study: Study, table: str) -> dg.AssetChecksDefinition:
     """Return the blocking check that holds a table against its Pandera contract."""
     partitions: dg.PartitionsDefinition | None = None
@@ -49,13 +60,7 @@ def contract_check(study: Study, table: str) -> dg.AssetChecksDefinition:
     def contract(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         window, encoder = place_of(context)
         outcome = check_table(lake.open().path(table, window, encoder), table)
-        return dg.AssetCheckResult(
-            passed=outcome.passed,
-            metadata={
-                f"{failure.column}: {failure.check}": shown_count(study, failure.count)
-                for failure in outcome.failures
-            },
-        )
+        return check_result(study, outcome)
 
     return contract
 

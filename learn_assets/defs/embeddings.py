@@ -2,11 +2,13 @@
 
 import dagster as dg
 
-from learn_assets.defs.metadata import table_result
+from learn_assets.defs.checks import check_result, place_of
+from learn_assets.defs.metadata import COLUMN_SCHEMA, table_result
 from learn_assets.defs.partitions import cell_partitions, on_window
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
-from learn_assets.embedding.cell import embed_cell
+from learn_assets.embedding.cell import cell_narratives, embed_cell
+from learn_assets.embedding.vectors import COLUMNS, check_vectors
 from learn_assets.study import Study
 
 
@@ -21,6 +23,7 @@ def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
         pool="gpu",
         partitions_def=cell_partitions(study),
         deps=["narratives", on_window("cohort"), on_window("scoring_population")],
+        metadata={COLUMN_SCHEMA: _columns()},
         description="One vector a patient and kind: its chunks' mean, weighted by their tokens.",
     )
     def patient_embeddings(
@@ -42,3 +45,35 @@ def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
             )
 
     return patient_embeddings
+
+
+def vectors_check(study: Study) -> dg.AssetChecksDefinition:
+    """Return the blocking check that every narrative has one finite vector of length 1."""
+
+    @dg.asset_check(
+        asset="patient_embeddings",
+        name="contract",
+        blocking=True,
+        partitions_def=cell_partitions(study),
+        description="One finite vector of length 1 for each patient and kind with a narrative.",
+    )
+    def contract(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        window_key, encoder = place_of(context)
+        opened = lake.open()
+        narratives = cell_narratives(study, opened, study.window(str(window_key)))
+        outcome = check_vectors(
+            opened.read("patient_embeddings", window_key, encoder),
+            narratives.select("patient_id", "kind").collect(),
+        )
+        return check_result(study, outcome)
+
+    return contract
+
+
+def _columns() -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=name, type=dtype, description=description)
+            for name, (dtype, description) in COLUMNS.items()
+        ]
+    )

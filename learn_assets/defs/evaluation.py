@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.metadata import table_result
+from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
 from learn_assets.defs.partitions import cell_partitions, on_all_cells
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
@@ -26,6 +26,7 @@ def _performance(study: Study) -> dg.AssetsDefinition:
         kinds={"polars", "parquet"},
         partitions_def=cell_partitions(study),
         deps=["cross_validation"],
+        metadata={COLUMN_SCHEMA: column_schema("performance")},
         description="AUROC (DeLong), AUPRC against prevalence, Brier, calibration; by model.",
     )
     def performance_table(
@@ -81,8 +82,14 @@ def _ladder(frame: pl.DataFrame) -> str:
     rows = frame.filter(pl.col("metric") == "auroc").sort("estimate", descending=True)
     lines = ["| feature set | learner | AUROC | 95 % interval |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| {row['feature_set']} | {row['learner']} | {row['estimate']:.3f} "
-        f"| {row['lower']:.3f} to {row['upper']:.3f} |"
+        f"| {row['feature_set']} | {row['learner']} | {row['estimate']:.3f} | {_interval(row)} |"
         for row in rows.iter_rows(named=True)
     ]
     return "\n".join(lines)
+
+
+def _interval(row: dict[str, float | None]) -> str:
+    # A perfect ranking or a single case has an estimate without an interval.
+    if row["lower"] is None or row["upper"] is None:
+        return "none"
+    return f"{row['lower']:.3f} to {row['upper']:.3f}"

@@ -81,12 +81,13 @@ def table_result(
 ) -> dg.MaterializeResult:
     """Return the result of a table asset: rows, fingerprint, counts (small ones masked), facts."""
     rows = shown_count(study, stamp.rows)
-    row_count = {ROW_COUNT: rows} if isinstance(rows, int) else {"rows": rows}
+    # The UI draws the row count of a table from a number only.
+    rows_entry: dict[str, int | str] = {ROW_COUNT if isinstance(rows, int) else "rows": rows}
     return dg.MaterializeResult(
         asset_key=table,
         data_version=dg.DataVersion(stamp.fingerprint),
         metadata={
-            **row_count,
+            **rows_entry,
             "fingerprint": stamp.fingerprint,
             **{name: shown_count(study, count) for name, count in counts.items()},
             **facts,

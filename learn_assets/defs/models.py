@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from learn_assets.defs.metadata import table_result
+from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
 from learn_assets.defs.partitions import cell_partitions, on_window
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
@@ -34,6 +34,7 @@ def _cross_validation(study: Study) -> dg.AssetsDefinition:
         kinds=MODEL_KINDS,
         partitions_def=cell_partitions(study),
         deps=cell_inputs(),
+        metadata={COLUMN_SCHEMA: column_schema("cross_validation")},
         description="Out-of-fold probability of being a case; all fitting is inside the fold.",
     )
     def cross_validation(

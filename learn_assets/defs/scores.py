@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.metadata import table_result
+from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
 from learn_assets.defs.models import cell_inputs
 from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
@@ -24,6 +24,7 @@ def risk_scores_asset(study: Study) -> dg.AssetsDefinition:
         kinds={"polars", "parquet"},
         partitions_def=cell_partitions(study),
         deps=[*cell_inputs(), "cross_validation", "trained_models"],
+        metadata={COLUMN_SCHEMA: column_schema("risk_scores")},
         description="Out-of-fold for labeled patients; the final model for everyone eligible now.",
     )
     def risk_scores(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:

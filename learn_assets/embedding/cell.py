@@ -29,13 +29,8 @@ def vector_store(lake: Lake, choice: EncoderChoice) -> VectorStore:
     return VectorStore(lake.folder("embedding_store"), encoder.space, encoder.dimension)
 
 
-def embed_cell(
-    study: Study, lake: Lake, window: Window, choice: EncoderChoice, *, progress: bool = True
-) -> EmbeddedCell:
-    """Write `patient_embeddings` of the cohort and the scoring population of a window.
-
-    Without medication when the study leaves it out. MissingTableError names what to make first.
-    """
+def cell_narratives(study: Study, lake: Lake, window: Window) -> pl.LazyFrame:
+    """Return the narratives of everyone in a window's cohort or scoring population."""
     everyone = pl.concat(
         [
             lake.scan(table, window).select("patient_id")
@@ -43,8 +38,19 @@ def embed_cell(
         ]
     )
     narratives = lake.scan("narratives").join(everyone, on="patient_id", how="semi")
-    if not study.models.include_medication:
-        narratives = narratives.filter(pl.col("kind") != "medication")
+    if study.models.include_medication:
+        return narratives
+    return narratives.filter(pl.col("kind") != "medication")
+
+
+def embed_cell(
+    study: Study, lake: Lake, window: Window, choice: EncoderChoice, *, progress: bool = True
+) -> EmbeddedCell:
+    """Write `patient_embeddings` of the cohort and the scoring population of a window.
+
+    Without medication when the study leaves it out. MissingTableError names what to make first.
+    """
+    narratives = cell_narratives(study, lake, window)
     result = embed_narratives(
         narratives.select("patient_id", "kind", "text"),
         find_encoder(choice),
