@@ -72,9 +72,7 @@ class SyntheticSource(Section):
     dirty_share: float = Field(default=0.002, ge=0.0, le=0.2, description="Share of bad rows.")
 
 
-Source = Annotated[
-    TrinetxSource | OmopSource | SyntheticSource, Field(discriminator="format")
-]
+Source = Annotated[TrinetxSource | OmopSource | SyntheticSource, Field(discriminator="format")]
 
 
 class CodeEntry(Section):
