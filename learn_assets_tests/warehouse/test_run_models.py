@@ -238,7 +238,7 @@ def test_a_record_of_the_index_day_in_the_features_fails_named_tests(
     shutil.copytree(lake.root / "tables", leaky.root / "tables")
     spoil(
         project_copy,
-        "models/intermediate/int_history.sql",
+        "models/intermediate/features/int_history.sql",
         "where record.date < index_event.index_date",
         "where record.date <= index_event.index_date",
     )
@@ -263,7 +263,7 @@ def test_outcome_codes_among_the_features_fail_a_named_test(
     diagnosis = leaky.read("diagnosis")
     row = ("00", day(-3), "ICD-10-CM", "M32.9", None, diagnosis.height + 1)
     leaky.write("diagnosis", diagnosis.vstack(pl.DataFrame([row], diagnosis.schema, orient="row")))
-    spoil(project_copy, "models/intermediate/int_history.sql", "anti join (", "left join (")
+    spoil(project_copy, "models/intermediate/features/int_history.sql", "anti join (", "left join (")
     models = ["int_recorded_codes", "int_medication_code", "int_listed_codes", "int_event_counts"]
     study = study_of(counts={"roll_up_icd": False})
     failed = {test.name for test in run_models(study, leaky, models).failed_tests}
@@ -274,7 +274,7 @@ def test_outcome_codes_among_the_features_fail_a_named_test(
 def test_a_wrong_label_fails_a_named_test(lake: Lake, project_copy: Path, tmp_path: Path) -> None:
     leaky = Lake(tmp_path / "leaky")
     shutil.copytree(lake.root / "tables", leaky.root / "tables")
-    spoil(project_copy, "models/intermediate/int_eligibility.sql", "then 1", "then 0")
+    spoil(project_copy, "models/intermediate/cohort/int_eligibility.sql", "then 1", "then 0")
     report = run_models(study_of(), leaky, ["cohort"], STUDY.windows[0])
     assert {test.name for test in report.failed_tests} == {"labels_follow_the_window"}
 
