@@ -8,8 +8,10 @@ from learn_assets.defs.partitions import cell_partitions, on_all_cells
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
 from learn_assets.evaluation.performance import performance
+from learn_assets.reporting import figures
+from learn_assets.reporting.figures import SvgFigure
 from learn_assets.reporting.page import write_page
-from learn_assets.reporting.results import collect_results
+from learn_assets.reporting.results import cell_results, collect_results
 from learn_assets.study import Study
 
 
@@ -39,6 +41,7 @@ def _performance(study: Study) -> dg.AssetsDefinition:
             stamp = step.lake.write(
                 "performance", measured.frame, window=step.window, encoder=step.encoder.id
             )
+            shown = cell_results(study, step.lake, step.window, step.encoder)
             return table_result(
                 study,
                 "performance",
@@ -46,6 +49,9 @@ def _performance(study: Study) -> dg.AssetsDefinition:
                 ladder=dg.MetadataValue.md(_ladder(measured.frame)),
                 synthetic_data=str(study.synthetic),
                 metrics_without_a_value=len(measured.absent),
+                auroc=_image(figures.ladder(shown.models, "auroc")),
+                roc=_image(figures.roc(shown.curves, "roc")),
+                calibration=_image(figures.calibration(shown.curves, "calibration")),
             )
 
     return performance_table
@@ -76,6 +82,12 @@ def _results_page(study: Study) -> dg.AssetsDefinition:
         )
 
     return results_page
+
+
+def _image(figure: SvgFigure | None) -> dg.MetadataValue:
+    if figure is None:
+        return dg.MetadataValue.text("not drawn: too few patients")
+    return dg.MetadataValue.md(figure.markdown())
 
 
 def _ladder(frame: pl.DataFrame) -> str:

@@ -39,7 +39,7 @@ def stage_jobs(study: Study) -> list[UnresolvedAssetJobDefinition]:
     return [
         dg.define_asset_job(
             DATA_TABLES,
-            dg.AssetSelection.all(include_sources=False) - windows - cells - page,
+            dg.AssetSelection.all() - windows - cells - page,
             description="Everything that no window changes: ingest, validation, vocabulary, texts.",
         ),
         dg.define_asset_job(

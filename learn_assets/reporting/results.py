@@ -191,14 +191,16 @@ def _window_results(study: Study, lake: Lake, window: Window) -> WindowResults:
     cohort = _table(lake, "cohort", window)
     attrition = _table(lake, "attrition", window)
     scoring = lake.stamp("scoring_population", window)
-    cells = [_cell_results(study, lake, window, encoder) for encoder in study.encoders]
+    finished = [
+        encoder for encoder in study.encoders if lake.stamp("performance", window, encoder.id)
+    ]
     return WindowResults(
         window=window,
         attrition=() if attrition is None else _attrition(attrition, cohort, minimum),
         cohort=None
         if cohort is None
         else _cohort_numbers(cohort, None if scoring is None else scoring.rows, minimum),
-        cells=tuple(cell for cell in cells if cell is not None),
+        cells=tuple(cell_results(study, lake, window, encoder) for encoder in finished),
     )
 
 
@@ -257,12 +259,9 @@ def _quartiles(values: pl.Series) -> tuple[float, float, float] | None:
     return low, middle, high
 
 
-def _cell_results(
-    study: Study, lake: Lake, window: Window, encoder: EncoderChoice
-) -> CellResults | None:
-    performance = _table(lake, "performance", window, encoder.id)
-    if performance is None:
-        return None
+def cell_results(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> CellResults:
+    """Return what one cell shows. MissingTableError when it has no performance yet."""
+    performance = lake.read("performance", window, encoder.id)
     predictions = _table(lake, "cross_validation", window, encoder.id)
     minimum = study.privacy.minimum_cell
     order: dict[str, int] = {learner: rank for rank, learner in enumerate(study.models.learners)}
