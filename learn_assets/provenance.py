@@ -1,7 +1,7 @@
-"""Provenance: what each stage was made from, so that only what changed is made again.
+"""Provenance: what each step was made from and what it made, so only what changed is made again.
 
-What belongs here: the input fingerprint of each stage and the marks that assets leave when they
-have finished. A mark is compared by content, never by time.
+What belongs here: the input fingerprint of each stage, the marks that steps leave when they have
+finished, and the verdicts of checks. Everything is compared by content, never by time.
 """
 
 from __future__ import annotations
@@ -10,80 +10,218 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from learn_assets import __version__
 from learn_assets.cohort.windows import Window
+from learn_assets.embedding.encoders import MissingModelError, find_encoder
 from learn_assets.lake import Lake
+from learn_assets.sources.rrf import TABLES as RRF_TABLES
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.warehouse import project_hash
+
+# Tables whose contract is checked outside the registry of schemas.
+_ALSO_CHECKED = ("patient_embeddings",)
+_BUNDLES = ("trained_models", "model_bundle")
+_PARTS = {"rxnorm_release": tuple(spec.table for spec in RRF_TABLES)}
+_ABSENT = "absent"
 
 _INDEX_TABLES = ("index_events", "exclusion_events", "severe_outcome_events")
 _RECORD_TABLES = ("patient", "diagnosis", "procedure", "medication", "lab_result", "cohort_feature")
 _CELL_TABLES = ("cohort", "scoring_population", "event_counts", "latest_measurement")
+
+# Whose code decides the tables of a stage; SQL is told by the hash of the dbt project.
+_DATA_CODE = ("sources", "synthetic", "validation", "vocabulary", "schemas")
+_CELL_CODE = ("embedding", "modeling", "evaluation")
+
+
+class Mark(BaseModel):
+    """What a finished step leaves: its inputs, and the tables it read and wrote by fingerprint."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    inputs: str
+    reads: dict[str, str]
+    writes: dict[str, str]
 
 
 def data_inputs(study: Study, source_fingerprint: str) -> str:
     """Return the fingerprint of all that the unpartitioned tables depend on."""
     rules: list[BaseModel] = [study.source, study.cohort, study.narratives, study.vocabulary]
     lists = [entry for name in sorted(study.code_lists) for entry in study.code_lists[name]]
-    return _digest([source_fingerprint, *_texts(rules), *sorted(study.code_lists), *_texts(lists)])
+    return _digest(
+        [
+            source_fingerprint,
+            project_hash(),
+            code_hash(_DATA_CODE),
+            *_texts(rules),
+            *sorted(study.code_lists),
+            *_texts(lists),
+        ]
+    )
 
 
 def window_inputs(study: Study, lake: Lake, window: Window) -> str:
     """Return the fingerprint of all that one window's tables depend on."""
     rules = _texts([study.cohort, study.counts])
-    return _digest([window.key, *rules, *_fingerprints(lake, (*_INDEX_TABLES, *_RECORD_TABLES))])
+    tables = fingerprints(lake, (*_INDEX_TABLES, *_RECORD_TABLES))
+    return _digest([window.key, project_hash(), *rules, *tables.values()])
 
 
 def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
     """Return the fingerprint of all that one cell's embeddings and models depend on."""
     rules = _texts([encoder, study.models, study.counts, study.privacy])
-    windowed = _fingerprints(lake, _CELL_TABLES, window)
-    return _digest([window.key, *rules, *_fingerprints(lake, ("narratives",)), *windowed])
+    tables = fingerprints(lake, ("narratives", "code_list", *_CELL_TABLES), window)
+    return _digest(
+        [window.key, _revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]
+    )
+
+
+@lru_cache(maxsize=8)
+def code_hash(packages: tuple[str, ...]) -> str:
+    """Return a sha256 over the Python sources of some of our packages, as this process runs them."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for package in packages for path in (root / package).rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprints(
+    lake: Lake,
+    assets: Iterable[str],
+    window: Window | None = None,
+    encoder: EncoderChoice | None = None,
+) -> dict[str, str]:
+    """Return the content fingerprint of each asset; one that is not in the lake is `absent`.
+
+    Each is looked for in the cell, then in the window, then among the unpartitioned tables.
+    """
+    return {asset: _fingerprint(lake, asset, window, encoder) for asset in assets}
 
 
 def mark(
     lake: Lake,
-    asset: str,
+    step: str,
     inputs: str,
     window: Window | None = None,
     encoder: EncoderChoice | None = None,
+    *,
+    reads: dict[str, str],
+    writes: Iterable[str],
 ) -> None:
-    """Record, atomically, that an asset was finished from these inputs."""
-    path = _mark_path(lake, asset, window, encoder)
-    staged = path.with_suffix(f".{os.getpid()}.tmp")
-    staged.write_text(json.dumps({"inputs": inputs, "version": __version__}), encoding="utf-8")
-    staged.replace(path)
+    """Record, atomically, that a step has made `writes` from these inputs.
+
+    reads: `fingerprints` of what the step reads, taken before it began.
+    """
+    written = fingerprints(lake, writes, window, encoder)
+    content = Mark(version=__version__, inputs=inputs, reads=reads, writes=written)
+    _write(_path(lake, step, window, encoder), content.model_dump())
+
+
+def record_verdict(
+    lake: Lake,
+    table: str,
+    fingerprint: str,
+    window: Window | None = None,
+    encoder: EncoderChoice | None = None,
+    *,
+    passed: bool,
+) -> None:
+    """Record, atomically, what a check said of a table with this fingerprint."""
+    path = _path(lake, f"contract.{table}", window, encoder)
+    _write(path, {"fingerprint": fingerprint, "passed": passed})
 
 
 def is_current(
     lake: Lake,
-    assets: Iterable[str],
+    steps: Iterable[str],
     inputs: str,
     window: Window | None = None,
     encoder: EncoderChoice | None = None,
+    *,
+    checked: Iterable[str] = (),
 ) -> bool:
-    """Return whether every one of the assets was finished from exactly these inputs."""
-    wanted = {"inputs": inputs, "version": __version__}
-    marks = [_read_mark(_mark_path(lake, asset, window, encoder)) for asset in assets]
-    return all(found == wanted for found in marks)
+    """Return whether every step was finished from these inputs, and nothing has changed since.
+
+    What a step read and wrote must be in the lake as it was then, and each table of `checked` that
+    a step wrote must have passed its contract.
+    """
+    tables = frozenset((*checked, *_ALSO_CHECKED))
+    return all(_step_is_current(lake, step, inputs, window, encoder, tables) for step in steps)
 
 
-def _read_mark(path: Path) -> object:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def _step_is_current(
+    lake: Lake,
+    step: str,
+    inputs: str,
+    window: Window | None,
+    encoder: EncoderChoice | None,
+    checked: frozenset[str],
+) -> bool:
+    path = _path(lake, step, window, encoder)
+    if not path.exists():
+        return False
+    found = Mark.model_validate_json(path.read_text(encoding="utf-8"))
+    touched = {**found.reads, **found.writes}
+    if (found.version, found.inputs) != (__version__, inputs) or _ABSENT in found.writes.values():
+        return False
+    if fingerprints(lake, touched, window, encoder) != touched:
+        return False
+    return all(
+        _passed(lake, table, fingerprint, window, encoder)
+        for table, fingerprint in found.writes.items()
+        if table in checked
+    )
 
 
-def _mark_path(
+def _passed(
+    lake: Lake,
+    table: str,
+    fingerprint: str,
+    window: Window | None,
+    encoder: EncoderChoice | None,
+) -> bool:
+    path = _path(lake, f"contract.{table}", window, encoder)
+    wanted = {"fingerprint": fingerprint, "passed": True}
+    return path.exists() and bool(json.loads(path.read_text(encoding="utf-8")) == wanted)
+
+
+def _fingerprint(
     lake: Lake, asset: str, window: Window | None, encoder: EncoderChoice | None
-) -> Path:
-    return lake.folder("provenance", window, encoder.id if encoder else None) / f"{asset}.json"
+) -> str:
+    if asset in _PARTS:
+        return _digest(fingerprints(lake, _PARTS[asset]).values())
+    if asset in _BUNDLES:
+        manifest = lake.folder(asset, window, encoder.id if encoder else None)
+        manifest = manifest / "bundle" / "manifest.json"
+        return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.exists() else _ABSENT
+    places = [(window, encoder.id if encoder else None), (window, None), (None, None)]
+    stamps = (lake.stamp(asset, *place) for place in places)
+    return next((stamp.fingerprint for stamp in stamps if stamp), _ABSENT)
 
 
-def _fingerprints(lake: Lake, tables: Iterable[str], window: Window | None = None) -> list[str]:
-    stamps = [lake.stamp(table, window) for table in tables]
-    return [stamp.fingerprint if stamp else "absent" for stamp in stamps]
+def _revision(encoder: EncoderChoice) -> str:
+    # A model that is not here yet is the embedding step's error to explain, not that of a look.
+    try:
+        return find_encoder(encoder).revision
+    except MissingModelError:
+        return _ABSENT
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    staged = path.with_suffix(f".{os.getpid()}.tmp")
+    staged.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    staged.replace(path)
+
+
+def _path(lake: Lake, name: str, window: Window | None, encoder: EncoderChoice | None) -> Path:
+    return lake.folder("provenance", window, encoder.id if encoder else None) / f"{name}.json"
 
 
 def _texts(sections: Iterable[BaseModel]) -> list[str]:

@@ -115,6 +115,19 @@ def project_folder() -> Path:
     return folder
 
 
+def project_fingerprint() -> str:
+    """Return 16 hexadecimal digits that change with the project's files, dbt or dbt-duckdb."""
+    folder = project_folder()
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {folder}".encode())
+    files = (path for pattern in _PROJECT_FILES for path in folder.rglob(pattern))
+    for path in sorted(set(files)):
+        relative = path.relative_to(folder)
+        if relative.parts[0] not in {"target", "logs", "dbt_packages"}:
+            digest.update(f"{relative.as_posix()}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def manifest_path(lake: Lake) -> Path:
     """Return the manifest.json of the project as it is now, parsing it when it has changed.
 
@@ -122,7 +135,7 @@ def manifest_path(lake: Lake) -> Path:
     """
     with _DBT_LOCK:
         _kept_project(lake)
-    return lake.folder("dbt") / _project_hash() / "manifest.json"
+    return lake.folder("dbt") / project_fingerprint() / "manifest.json"
 
 
 def model_names(lake: Lake) -> tuple[str, ...]:
@@ -177,16 +190,9 @@ def run_models(
         )
 
 
-def _project_hash() -> str:
-    folder = project_folder()
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {folder}".encode())
-    files = (path for pattern in _PROJECT_FILES for path in folder.rglob(pattern))
-    for path in sorted(set(files)):
-        relative = path.relative_to(folder)
-        if relative.parts[0] not in {"target", "logs", "dbt_packages"}:
-            digest.update(f"{relative.as_posix()}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+def _manifest_key() -> str:
+    # The manifest names the project's folder, so a moved clone needs one of its own.
+    return hashlib.sha256(f"{project_hash()} {project_folder()}".encode()).hexdigest()[:16]
 
 
 def _kept_manifest(lake: Lake) -> Manifest:
@@ -203,7 +209,7 @@ def _kept_manifest(lake: Lake) -> Manifest:
 
 
 def _kept_project(lake: Lake) -> _ParsedProject:
-    key = _project_hash()
+    key = project_fingerprint()
     folder = lake.folder("dbt") / key
     binary, document = folder / "manifest.msgpack", folder / "manifest.json"
     on_disk = binary.exists() and document.exists()

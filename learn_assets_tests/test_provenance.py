@@ -1,0 +1,98 @@
+"""What makes a stage out of date: every choice and every table it is made from, and no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from learn_assets import provenance, warehouse
+from learn_assets.lake import Lake
+from learn_assets.study import Study
+from learn_assets.warehouse import manifest_path, windowed_models
+from learn_assets_tests.canonical import study_of
+
+STUDY = study_of()
+CHANGES: dict[str, dict[str, Any]] = {
+    "look_back": {"counts": {"look_back_days": [30]}},
+    "roll_up": {"counts": {"roll_up_icd": False}},
+    "order": {"narratives": {"order": "chronological"}},
+    "policy": {"cohort": {"policy": "published"}},
+    "code_list": {
+        "code_lists": {"index": [{"code_system": "HCPCS", "codes": ["IDY"], "match": "exact"}]}
+    },
+    "packaged_icd": {"vocabulary": {"packaged_icd": False}},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_choice_about_records_makes_the_unpartitioned_tables_again(change: str) -> None:
+    changed = study_of(**CHANGES[change])
+    assert provenance.data_inputs(changed, "files") != provenance.data_inputs(STUDY, "files")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [study_of(counts={"minimum_patients": 99}), study_of(models={"folds": 3})],
+    ids=["minimum_patients", "folds"],
+)
+def test_a_choice_about_models_leaves_the_tables_alone(changed: Study, lake: Lake) -> None:
+    window, encoder = STUDY.windows[0], STUDY.encoders[0]
+    assert provenance.data_inputs(changed, "files") == provenance.data_inputs(STUDY, "files")
+    assert provenance.window_inputs(changed, lake, window) == provenance.window_inputs(
+        STUDY, lake, window
+    )
+    assert provenance.cell_inputs(changed, lake, window, encoder) != provenance.cell_inputs(
+        STUDY, lake, window, encoder
+    )
+
+
+def read_by_windows(lake: Lake) -> set[str]:
+    """Return the tables that models of a window read and that are not of a window themselves."""
+    manifest = json.loads(manifest_path(lake).read_text(encoding="utf-8"))
+    nodes = {**manifest["nodes"], **manifest["sources"]}
+    windowed = set(windowed_models(lake))
+    queue = [
+        parent
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["name"] in windowed
+        for parent in node["depends_on"]["nodes"]
+    ]
+    found = set()
+    for unique_id in queue:
+        node = nodes[unique_id]
+        if node["config"].get("materialized") == "ephemeral":
+            queue.extend(node["depends_on"]["nodes"])
+        elif node["name"] not in windowed:
+            found.add(node["name"])
+    return found
+
+
+def test_a_window_is_made_again_when_a_table_it_reads_has_changed(lake: Lake) -> None:
+    window = STUDY.windows[0]
+    tables = read_by_windows(lake)
+    assert "int_event_counts" in tables
+    for table in sorted(tables):
+        before = provenance.window_inputs(STUDY, lake, window)
+        lake.write(table, pl.DataFrame({"patient_id": [table]}))
+        assert provenance.window_inputs(STUDY, lake, window) != before, table
+
+
+def test_changed_sql_makes_tables_again(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    model = project / "models" / "one.sql"
+    monkeypatch.setattr(warehouse, "project_folder", lambda: project)
+    inputs = []
+    for sql in ("select 1", "select 2"):
+        model.write_text(sql, encoding="utf-8")
+        window = provenance.window_inputs(STUDY, lake, STUDY.windows[0])
+        inputs.append((provenance.data_inputs(STUDY, "files"), window))
+    (data_before, window_before), (data_after, window_after) = inputs
+    assert data_before != data_after
+    assert window_before != window_after
