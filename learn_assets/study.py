@@ -120,7 +120,11 @@ class IndexEventRule(Section):
 
 
 class OutcomeRule(Section):
-    """Derived mode: codes on this many distinct days; the first of them dates the outcome."""
+    """Derived mode: codes on this many distinct days; the first of them dates the outcome.
+
+    Under policy `prospective`, days that were not complete at the index date cannot have been known
+    then: the first of them after it dates the outcome.
+    """
 
     kinds: tuple[RecordKind, ...] = ("diagnosis",)
     code_list: str

@@ -1,18 +1,45 @@
 {#- The study's rules as SQL: who has which condition since when, and who is eligible in which order. -#}
 
+{#- The distinct days on which each patient has a record of a rule (code_list, kinds). -#}
+{%- macro rule_days(rule) -%}
+  select distinct patient_id, date
+  from {{ ref('int_code_list_events') }}
+  where list = {{ sql_text(rule.code_list) }} and kind in {{ sql_list(rule.kinds) }}
+{%- endmacro -%}
+
 {#-
-  Patients who meet a rule (code_list, kinds, distinct_days), with the day.
-  `dated_by` first: the first of the days, for a rule that looks forward (outcomes).
-  `dated_by` confirmed: the day the last record needed was made, so nothing is known before it.
+  Patients who meet a rule on its distinct days, with the day.
+  `dated_by` first: the first of the days. `dated_by` confirmed: the day the last record needed was
+  made, so nothing is known before it.
 -#}
 {%- macro rule_dates(rule, dated_by) -%}
   select patient_id, list_sort(list(date))[{{ rule.distinct_days if dated_by == 'confirmed' else 1 }}] as first_date
-  from (
-    select distinct patient_id, date
-    from {{ ref('int_code_list_events') }}
-    where list = {{ sql_text(rule.code_list) }} and kind in {{ sql_list(rule.kinds) }}
-  )
+  from ({{ rule_days(rule) }})
   group by patient_id
+  having count(*) >= {{ rule.distinct_days }}
+{%- endmacro -%}
+
+{#-
+  The outcome of patients in `index_events` (patient_id, index_date), on the distinct days it asks for.
+  Policy published: dated by the first of the days, wherever it lies. Policy prospective: a day after
+  the index date says nothing about who is eligible at it, so an outcome that was not complete by then
+  is dated by the first day after the index date.
+-#}
+{%- macro outcome_dates(rule, index_events) -%}
+  {%- set first_day = 'min(day.date)' -%}
+  {%- set completed = 'list_sort(list(day.date))[' ~ rule.distinct_days ~ ']' -%}
+  select
+    day.patient_id,
+    {% if var('eligibility_policy') == 'published' -%} {{ first_day }}
+    {%- else -%}
+    case
+      when {{ completed }} <= index_event.index_date then {{ first_day }}
+      else {{ first_day }} filter (day.date > index_event.index_date)
+    end
+    {%- endif %} as outcome_date
+  from ({{ rule_days(rule) }}) as day
+  join {{ index_events }} as index_event using (patient_id)
+  group by day.patient_id, index_event.index_date
   having count(*) >= {{ rule.distinct_days }}
 {%- endmacro -%}
 
@@ -41,7 +68,7 @@
   {%- else -%}
     {%- do rules.append({
       'name': 'prior_outcome',
-      'reason': 'outcome on or before the index date',
+      'reason': 'outcome established on or before the index date',
       'removes': 'days_to_outcome <= 0'}) -%}
   {%- endif -%}
   {%- do rules.append({

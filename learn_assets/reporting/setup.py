@@ -54,11 +54,14 @@ def _cohort_facts(study: Study) -> list[tuple[str, str]]:
     facts = [("Source", study.source.format), ("Cohort dates", f"{rules.mode} by the source")]
     if rules.mode == "derived" and index is not None and outcome is not None:
         days = "one day" if outcome.distinct_days == 1 else f"{outcome.distinct_days} distinct days"
+        dated = "dated by the first"
+        if rules.policy == "prospective" and outcome.distinct_days > 1:
+            dated += ", or by the first after the index date when not complete by then"
         facts = [
             ("Source", study.source.format),
             ("Cohort dates", "derived from records"),
             ("Index event", f"first {_words(index.kinds)} record of {_name(index.code_list)}"),
-            ("Outcome", f"{_name(outcome.code_list)} on {days}, dated by the first"),
+            ("Outcome", f"{_name(outcome.code_list)} on {days}, {dated}"),
         ]
     ages = rules.age_at_index
     return [

@@ -6,12 +6,14 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from learn_assets.lake import Lake
 from learn_assets.study import Study
+from learn_assets.warehouse import run_models
 from learn_assets_tests.canonical import Tables, assert_no_failed_tests, record, run_all, study_of
 
 POSITIVE = ("positive", "1:160")
@@ -116,13 +118,41 @@ def test_index_is_the_first_positive_result(lake: Lake) -> None:
     assert dict(pairs(lake, "index_events", "patient_id", "index_date")) == index_dates()
 
 
-def test_outcome_is_the_first_of_two_days_wherever_it_lies(lake: Lake) -> None:
+def outcome_of(days: list[date], index: date, policy: str) -> date | None:
+    """Return the day of an outcome on two days; a later day tells nothing at the index date."""
+    if len(days) < 2:
+        return None
+    if policy == "published" or days[1] <= index:
+        return days[0]
+    return min(found for found in days if found > index)
+
+
+@pytest.mark.parametrize("policy", ["prospective", "published"])
+def test_outcome_is_dated_as_the_policy_says(lake: Lake, study: Study, policy: str) -> None:
+    cohort = study.cohort.model_copy(update={"policy": policy})
+    run_models(study.model_copy(update={"cohort": cohort}), lake, ["index_events"])
     days = days_by_patient(is_sle)
     expected = {
-        patient: days[patient][0] if len(days.get(patient, [])) >= 2 else None
-        for patient in index_dates()
+        patient: outcome_of(days.get(patient, []), index, policy)
+        for patient, index in index_dates().items()
     }
     assert dict(pairs(lake, "index_events", "patient_id", "outcome_date")) == expected
+
+
+def test_a_later_record_never_makes_a_patient_ineligible_prospectively(tmp_path: Path) -> None:
+    lake, plain = Lake(tmp_path / "lake"), study_of()
+    one_code_before = [record("1", -400, "ICD-10-CM", "M32.9"), record("1", 0, "HCPCS", "IDX")]
+    confirmed = [*one_code_before, record("1", 700, "ICD-10-CM", "M32.9")]
+    for rows in (one_code_before, confirmed):
+        people = [{"patient_id": "1", "sex": "F", "year_of_birth": 1970}]
+        diagnoses = [row for row in rows if row["code"] == "M32.9"]
+        procedures = [row for row in rows if row["code"] == "IDX"]
+        Tables({"patient": people, "diagnosis": diagnoses, "procedure": procedures}).write(
+            lake, plain
+        )
+        assert_no_failed_tests(run_all(plain, lake))
+        assert lake.read("cohort", plain.windows[0])["patient_id"].to_list() == ["1"]
+    assert lake.read("cohort", plain.windows[0])["label"].to_list() == [1]
 
 
 def test_age_is_calendar_years(lake: Lake) -> None:

@@ -13,8 +13,9 @@ select
 from {{ ref('stg_records') }} as record
 join {{ ref('index_events') }} as index_event using (patient_id)
 {%- if var('cohort_mode') == 'derived' %}
--- Whoever has outcome codes before the index date and stays eligible can never become a case: one more
--- code would date the outcome before the index. As a feature such a code would name the label.
+-- Outcome codes before the index date are part of the outcome's own definition: who has one and stays
+-- eligible needs fewer later ones (prospective) or can never become a case (published). As features they
+-- would name the label.
 anti join (
   select distinct kind, code_system, code
   from {{ ref('int_listed_codes') }}

@@ -35,7 +35,7 @@ with first_match as (
   group by patient_id
 ),
 outcome as (
-  {{ rule_dates(var('outcome'), 'first') }}
+  {{ outcome_dates(var('outcome'), 'first_match') }}
 )
 select
   first_match.patient_id,
@@ -44,7 +44,7 @@ select
   coalesce(patient.sex, 'U') as sex,
   span.first_record_date,
   span.last_record_date,
-  outcome.first_date as outcome_date,
+  outcome.outcome_date,
   patient.death_date
 from first_match
 left join {{ ref('int_patient_span') }} as span using (patient_id)
