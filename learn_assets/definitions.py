@@ -46,7 +46,7 @@ def build_definitions(
             *vocabulary_checks(study),
             vectors_check(study),
         ],
-        jobs=stage_jobs(study),
+        jobs=stage_jobs(),
         schedules=stage_schedules(study),
         resources=resources,
         executor=dg.in_process_executor,

@@ -2,9 +2,11 @@
 
 import dagster as dg
 
-from learn_assets.defs.metadata import shown_count
+from learn_assets.defs.metadata import COLUMN_SCHEMA, shown_count
 from learn_assets.defs.resources import LakeResource
 from learn_assets.sources.ingest import ingest_rxnorm, ingest_table, source_fingerprint
+from learn_assets.sources.raw_tables import raw_schema
+from learn_assets.sources.trinetx import LAYOUTS
 from learn_assets.study import Study
 
 RAW_TABLES: dict[str, str] = {
@@ -27,6 +29,7 @@ def raw_asset(study: Study, table: str) -> dg.AssetsDefinition:
         group_name="ingest",
         owners=[study.owner],
         kinds={"polars", "parquet"},
+        metadata={COLUMN_SCHEMA: _columns(table)},
         description=RAW_TABLES[table],
     )
     def raw(lake: LakeResource) -> dg.MaterializeResult:
@@ -66,3 +69,11 @@ def rxnorm_asset(study: Study) -> dg.AssetsDefinition:
 def ingest_assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset of the group."""
     return [*(raw_asset(study, table) for table in RAW_TABLES), rxnorm_asset(study)]
+
+
+def _columns(table: str) -> dg.TableSchema:
+    """Return the columns every source gives this raw table; a site's further ones follow them."""
+    schema = raw_schema(tuple(LAYOUTS[table].aliases))
+    return dg.TableSchema(
+        columns=[dg.TableColumn(name=name, type=str(kind)) for name, kind in schema.items()]
+    )

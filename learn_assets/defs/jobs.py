@@ -5,9 +5,6 @@ import dagster as dg
 # What define_asset_job returns has no public name yet.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from learn_assets.defs.partitions import cell_partitions, window_partitions
-from learn_assets.study import Study
-
 DATA_TABLES = "data_tables"
 COHORT_TABLES = "cohort_tables"
 RISK_MODELS = "risk_models"
@@ -31,7 +28,7 @@ CELL_ASSETS = (
 RESULT_ASSETS = ("results_page",)
 
 
-def stage_jobs(study: Study) -> list[UnresolvedAssetJobDefinition]:
+def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
     """Return the four stages: tables, then each window, then each cell, then the page."""
     windows = dg.AssetSelection.assets(*WINDOW_ASSETS)
     cells = dg.AssetSelection.assets(*CELL_ASSETS)
@@ -45,13 +42,11 @@ def stage_jobs(study: Study) -> list[UnresolvedAssetJobDefinition]:
         dg.define_asset_job(
             COHORT_TABLES,
             windows,
-            partitions_def=window_partitions(study),
             description="Cohort, attrition and counts of one window.",
         ),
         dg.define_asset_job(
             RISK_MODELS,
             cells,
-            partitions_def=cell_partitions(study),
             description="Embeddings, models, scores and performance of one window and encoder.",
         ),
         dg.define_asset_job(RESULTS, page, description="The results page of the study."),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from learn_assets import provenance
 from learn_assets.cohort.windows import Window
@@ -15,6 +15,7 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import DATA_MARK, WINDOW_MARK, data_run
 from learn_assets.lake import Lake
 from learn_assets.schemas import TABLES
+from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import Study
 from learn_assets.warehouse import (
     WarehouseReport,
@@ -33,12 +34,15 @@ VOCABULARY_TABLES = (
     "description_coverage",
 )
 
+# One asset reads a release into four tables; its SQL must wait for that asset.
+_ASSET_OF_SOURCE = {spec.table: "rxnorm_release" for spec in RRF_TABLES}
+
 
 class Translator(DagsterDbtTranslator):
     """Names dbt nodes as the other assets are named, and adds owner, group and column schema."""
 
     def __init__(self, owner: str) -> None:
-        super().__init__()
+        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
         self.owner = owner
 
     def get_asset_spec(
@@ -50,7 +54,7 @@ class Translator(DagsterDbtTranslator):
         properties = self.get_resource_props(manifest, unique_id)
         schema = {COLUMN_SCHEMA: column_schema(table)} if table in TABLES else {}
         return spec.replace_attributes(
-            key=dg.AssetKey(table),
+            key=dg.AssetKey(_ASSET_OF_SOURCE.get(table, table)),
             group_name=_group(properties),
             owners=[self.owner],
             kinds={"dbt", "duckdb", "parquet"},
@@ -150,10 +154,10 @@ def _inputs(study: Study, lake: Lake, window: Window | None) -> str:
 
 
 def _group(properties: Mapping[str, Any]) -> str:
+    # Models lie in models/{marts,intermediate}/<group>/.
     folders: Sequence[str] = properties.get("fqn", [])
-    if "marts" in folders:
-        return folders[folders.index("marts") + 1]
-    return "intermediate"
+    layer = next((part for part in ("marts", "intermediate") if part in folders), None)
+    return "validated" if layer is None else folders[folders.index(layer) + 1]
 
 
 def _with_upstream(manifest: Mapping[str, Any], tables: Iterable[str]) -> set[str]:
