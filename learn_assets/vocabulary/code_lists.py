@@ -13,6 +13,7 @@ import polars as pl
 
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import CodeEntry, Study
+from learn_assets.validation.code_systems import CODE_SYSTEMS, CodeSystems
 from learn_assets.warehouse import project_folder
 
 # (concept ids, with descendants) -> (code_system, code) of every concept.
@@ -42,8 +43,9 @@ def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.Data
 
     A study's list replaces the packaged one of its name. Codes are upper case, ICD codes without
     dot. `resolve` turns OMOP concept ids into codes of the records; each then matches exactly.
-    UnknownCodeListError when a rule names a list that does not exist; ValueError for OMOP concepts
-    without `resolve` or when none of a list's concepts is in the vocabulary.
+    UnknownCodeListError when a rule names a list that does not exist; ValueError for a code system
+    that no record of the study can have, for OMOP concepts without `resolve`, and when none of a
+    list's concepts is in the vocabulary.
     """
     known = {**packaged_code_lists(), **study.code_lists}
     unknown = sorted(set(study.referenced_code_lists) - set(known))
@@ -52,8 +54,11 @@ def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.Data
             f"no code list {', '.join(unknown)}; write it under `code_lists` or use one of: "
             f"{', '.join(sorted(known))}"
         )
+    systems = CodeSystems.of(study)
     rows = [
-        row for name in study.referenced_code_lists for row in _rows(name, known[name], resolve)
+        row
+        for name in study.referenced_code_lists
+        for row in _rows(name, known[name], systems, resolve)
     ]
     frame = pl.DataFrame(rows, schema=empty_frame("code_list").schema, orient="row")
     return frame.unique().sort(pl.all())
@@ -65,15 +70,28 @@ def comparable_code(code_system: str, code: str) -> str:
     return text.replace(".", "") if code_system.startswith("ICD-") else text
 
 
-def _rows(name: str, entries: tuple[CodeEntry, ...], resolve: Resolver | None) -> Iterator[Row]:
+def _rows(
+    name: str, entries: tuple[CodeEntry, ...], systems: CodeSystems, resolve: Resolver | None
+) -> Iterator[Row]:
     for entry in entries:
-        if entry.code_system != _OMOP:
-            for code in entry.codes:
-                comparable = comparable_code(entry.code_system, code)
-                yield name, entry.code_system, comparable, entry.match
+        if entry.code_system == _OMOP:
+            for code_system, code in _concepts(name, entry, resolve):
+                yield name, code_system, comparable_code(code_system, code), "exact"
             continue
-        for code_system, code in _concepts(name, entry, resolve):
-            yield name, code_system, comparable_code(code_system, code), "exact"
+        code_system = _code_system(name, entry, systems)
+        for code in entry.codes:
+            yield name, code_system, comparable_code(code_system, code), entry.match
+
+
+def _code_system(name: str, entry: CodeEntry, systems: CodeSystems) -> str:
+    # Under another spelling a list would match no record, and nobody would notice.
+    accepted = systems.normalize(entry.code_system)
+    if accepted is None:
+        raise ValueError(
+            f"code list `{name}`: unknown code system {entry.code_system!r}; write one of "
+            f"{', '.join(CODE_SYSTEMS)}, or add it to `vocabulary.extra_code_systems`"
+        )
+    return accepted
 
 
 def _concepts(name: str, entry: CodeEntry, resolve: Resolver | None) -> list[tuple[str, str]]:

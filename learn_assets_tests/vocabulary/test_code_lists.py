@@ -75,3 +75,17 @@ def test_concepts_without_a_vocabulary_are_an_error() -> None:
         resolve_code_lists(study)
     with pytest.raises(ValueError, match="none of its 1"):
         resolve_code_lists(study, lambda ids, descendants: [])
+
+
+def test_a_code_system_is_written_as_records_write_it() -> None:
+    study = with_list([{"code_system": "icd10cm", "codes": ["k92.2"]}])
+    assert codes(study, "index") == {("ICD-10-CM", "K922", "prefix")}
+
+
+def test_a_code_system_no_record_can_have_is_an_error() -> None:
+    study = with_list([{"code_system": "ICD-10", "codes": ["K92.2"]}])
+    with pytest.raises(ValueError, match=r"`index`.*ICD-10.*ICD-10-CM.*extra_code_systems"):
+        resolve_code_lists(study)
+    extra = study.vocabulary.model_copy(update={"extra_code_systems": ("ICD-10",)})
+    accepted = study.model_copy(update={"vocabulary": extra})
+    assert codes(accepted, "index") == {("ICD-10", "K922", "prefix")}
