@@ -21,6 +21,15 @@ FeatureSet = Literal["count", "embedding", "learn"]
 LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
 
 
+# Steps of the attrition that are not exclusions.
+_RULE_NAMES = frozenset(
+    (
+        *("index_event", "outcome_before_risk_period", "prior_outcome", "age_at_index"),
+        *("length_in_system", "follow_up", "minimum_records", "labeled"),
+    )
+)
+
+
 class Section(BaseModel):
     """Base of every part of a study: immutable, and an unknown key is an error."""
 
@@ -94,7 +103,10 @@ class CodeEntry(Section):
 
 
 class AgeRule(Section):
-    """Age at index in whole years, both ends included."""
+    """Age at index in whole years, both ends included.
+
+    Policy `published` asks as LEARN does, fractions of a year and all: `min - 1` < age <= `max`.
+    """
 
     min: int = Field(default=16, ge=0, le=130)
     max: int = Field(default=85, ge=0, le=130)
@@ -173,13 +185,32 @@ class CohortRules(Section):
     )
 
     @model_validator(mode="after")
-    def _derived_needs_rules(self) -> Self:
-        if self.mode == "derived":
-            if self.index_event is None or self.outcome is None:
-                raise ValueError("mode `derived` needs `index_event` and `outcome`")
-            undated = [rule.name for rule in self.exclusions if rule.code_list is None]
-            if undated:
-                raise ValueError(f"mode `derived`: exclusions without `code_list`: {undated}")
+    def _rules_fit_the_mode(self) -> Self:
+        derived = self.mode == "derived"
+        if derived and (self.index_event is None or self.outcome is None):
+            raise ValueError("mode `derived` needs `index_event` and `outcome`")
+        undated = [rule.name for rule in self.exclusions if rule.code_list is None]
+        if derived and undated:
+            raise ValueError(f"mode `derived`: exclusions without `code_list`: {undated}")
+        for name in ("index_event", "outcome"):
+            if not derived and getattr(self, name) is not None:
+                raise ValueError(
+                    f"mode `supplied` takes dates from the cohort table: remove `{name}`, or "
+                    "write mode `derived`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_have_names_of_their_own(self) -> Self:
+        excluded = [rule.name for rule in self.exclusions]
+        severe = [rule.name for rule in self.severe_outcomes]
+        for part, names in {"exclusions": excluded, "severe_outcomes": severe}.items():
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            if repeated:
+                raise ValueError(f"`{part}`: the same name stands twice: {repeated}")
+        taken = sorted(_RULE_NAMES & set(excluded))
+        if taken:
+            raise ValueError(f"`exclusions`: names of other steps of the attrition: {taken}")
         return self
 
 

@@ -185,6 +185,32 @@ def test_a_derived_cohort_needs_its_rules(small_study: Study) -> None:
             Study.model_validate(data | {"cohort": data["cohort"] | {rule: None}})
 
 
+def test_a_supplied_cohort_takes_no_rule_that_would_do_nothing(small_study: Study) -> None:
+    data = small_study.model_dump(by_alias=True)
+    rules = data["cohort"]
+    source = {"format": "trinetx", "folder": "extract", "cohort_table": "extract/cohort.txt"}
+    for idle in ("index_event", "outcome"):
+        other = {"index_event": None, "outcome": None} | {idle: rules[idle]}
+        supplied = data | {"source": source, "cohort": rules | other | {"mode": "supplied"}}
+        with pytest.raises(ValidationError, match=f"supplied.*`{idle}`"):
+            Study.model_validate(supplied)
+
+
+@pytest.mark.parametrize("part", ["exclusions", "severe_outcomes"])
+def test_conditions_are_told_apart_by_name(small_study: Study, part: str) -> None:
+    data = small_study.model_dump(by_alias=True)
+    condition = {"name": "cancer", "code_list": "cancer"}
+    with pytest.raises(ValidationError, match=f"`{part}`.*cancer"):
+        Study.model_validate(data | {"cohort": data["cohort"] | {part: [condition, condition]}})
+
+
+def test_an_exclusion_takes_no_name_of_a_rule_in_the_attrition(small_study: Study) -> None:
+    data = small_study.model_dump(by_alias=True)
+    taken = {"name": "follow_up", "code_list": "cancer"}
+    with pytest.raises(ValidationError, match="follow_up"):
+        Study.model_validate(data | {"cohort": data["cohort"] | {"exclusions": [taken]}})
+
+
 def test_a_study_survives_its_own_document(small_study: Study) -> None:
     assert Study.model_validate_json(small_study.model_dump_json(by_alias=True)) == small_study
 

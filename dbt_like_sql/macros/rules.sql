@@ -71,12 +71,13 @@
       'reason': 'outcome established on or before the index date',
       'removes': 'days_to_outcome <= 0'}) -%}
   {%- endif -%}
+  {%- set age = 'age_at_index' if published else 'floor(age_at_index)' -%}
   {%- do rules.append({
     'name': 'age_at_index',
     'reason': 'age at the index date below ' ~ var('minimum_age') ~ ' or above ' ~ var('maximum_age')
-      ~ ' whole years, or unknown',
-    'removes': 'age_at_index is null or floor(age_at_index) not between ' ~ var('minimum_age')
-      ~ ' and ' ~ var('maximum_age')}) -%}
+      ~ ' years, or unknown',
+    'removes': 'age_at_index is null or ' ~ age ~ ' <= ' ~ (var('minimum_age') - 1)
+      ~ ' or ' ~ age ~ ' > ' ~ var('maximum_age')}) -%}
   {%- for exclusion in var('exclusions') -%}
     {%- set words = exclusion.name | replace('_', ' ') -%}
     {%- set supplied = supplied_exclusions().get(exclusion.name) if var('cohort_mode') == 'supplied' -%}

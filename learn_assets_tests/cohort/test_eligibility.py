@@ -64,6 +64,11 @@ def label_of(person: Person, window: Window) -> int | None:
     return 1 if person.outcome > bp else None
 
 
+def old_enough(age: float, *, published: bool) -> bool:
+    """LEARN removes age <= 15 and age > 85 as written; otherwise whole years count."""
+    return not (age <= 15 or age > 85) if published else 16 <= int(age) <= 85
+
+
 def judge(person: Person, window: Window, study: Study) -> Verdict:
     """The rules of the reference, one person at a time."""
     published = study.cohort.policy == "published"
@@ -73,7 +78,7 @@ def judge(person: Person, window: Window, study: Study) -> Verdict:
     latest = window.buffer_period if published else 0
     rules = {
         "outcome": person.outcome is not None and person.outcome <= latest,
-        "age": person.age is None or not 16 <= int(person.age) <= 85,
+        "age": person.age is None or not old_enough(person.age, published=published),
         "exclusion": flagged if published else known,
         "system": person.first is None or person.first > -window.length_in_system,
         "follow_up": published and label is None,
@@ -170,7 +175,7 @@ def test_every_boundary_day_agrees_with_the_naive_loop(prepared: Lake, policy: s
             [None, *around], [None, *around], [None, -366, -365, -364], [None, -1, 0, 1]
         )
     ]
-    people += [Person(age=age) for age in (None, 15.0, 15.99, 16.0, 85.0, 85.9, 86.0)]
+    people += [Person(age=age) for age in (None, 15.0, 15.01, 15.99, 16.0, 85.0, 85.9, 86.0)]
     people += [
         Person(drug_induced=drug_induced, cancer=cancer, outcome=outcome, death=death, last=300)
         for drug_induced, cancer, outcome, death in itertools.product(
