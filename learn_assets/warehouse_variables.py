@@ -9,9 +9,7 @@ from collections.abc import Sequence
 
 from learn_assets.cohort.windows import Window
 from learn_assets.study import Exclusion, RecordKind, Study
-
-# Exclusions that the supplied cohort table has a column for (macro `supplied_exclusions`).
-SUPPLIED_EXCLUSIONS = ("other_rheumatic_disease", "drug_induced_lupus", "cancer")
+from learn_assets.validation.cohort_columns import EXCLUSION_COLUMNS
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
@@ -80,10 +78,10 @@ def _cohort_variables(study: Study) -> dict[str, Value]:
 
 
 def _exclusion(exclusion: Exclusion, supplied: bool) -> dict[str, Value]:
-    if exclusion.code_list is None and not (supplied and exclusion.name in SUPPLIED_EXCLUSIONS):
+    if exclusion.code_list is None and not (supplied and exclusion.name in EXCLUSION_COLUMNS):
         raise ValueError(
             f"exclusion `{exclusion.name}`: give it a `code_list`, or in mode `supplied` one of "
-            f"the names the cohort table has a column for: {', '.join(SUPPLIED_EXCLUSIONS)}"
+            f"the names the cohort table has a column for: {', '.join(EXCLUSION_COLUMNS)}"
         )
     return _rule(
         exclusion.name, exclusion.code_list or "", exclusion.kinds, exclusion.distinct_days

@@ -108,7 +108,7 @@ LAYOUTS: dict[str, TableLayout] = {
     ),
     # Its other columns keep their names: validation reads some, the rest become features.
     "cohort_table": TableLayout(
-        required=("patient_id",),
+        required=("patient_id", "iDate"),
         aliases={
             "patient_id": _PATIENT_ID,
             "iDate": ("idate", "indexdate"),

@@ -18,11 +18,13 @@ NOT_FEATURES = frozenset(
     max_date_sle_new min_value_date max_value_date yob age_at_ANAp date_rd_new date_sle_new
     days_till_sle_new days_till_sle_new_max n_sle n_sle_new diagnosis_dile diagnosis_cancer
     days_first_event days_last_event age_at_sle_new n_rd n_rd_new days_till_sle days_till_sle_max
-    age_at_sle index_date year_of_birth age_at_index
+    age_at_sle index_date year_of_birth age_at_index case label event_observed
     """.lower().split()
 )
 # Columns a site adds under such names are dates, ages or times to an outcome as well.
-NOT_FEATURE_PREFIXES = ("date_", "days_", "min_date", "max_date", "age_at_")
+NOT_FEATURE_PREFIXES = ("date_", "days_", "min_date", "max_date", "age_at_", "time_to_")
+# Words of the outcome and of the exclusions, whatever else a column's name says.
+NOT_FEATURE_WORDS = frozenset(("sle", "rd", "dile", "outcome"))
 _COLUMNS_AT_ONCE = 50
 
 
@@ -41,7 +43,11 @@ def write_cohort_features(raw: RawTable) -> TableStamp:
 def may_be_feature(column: str) -> bool:
     """Say whether a column of the cohort table may predict, by its name."""
     name = column.lower()
-    return name not in NOT_FEATURES and not name.startswith(NOT_FEATURE_PREFIXES)
+    return (
+        name not in NOT_FEATURES
+        and not name.startswith(NOT_FEATURE_PREFIXES)
+        and NOT_FEATURE_WORDS.isdisjoint(name.split("_"))
+    )
 
 
 def _features(raw: RawTable, names: list[str], kept: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -20,6 +20,7 @@ from learn_assets.sources.sink import ParquetSink
 from learn_assets.study import Study
 from learn_assets.validation.buckets import ROWS_A_BUCKET, Buckets, bucket_count, cut_points
 from learn_assets.validation.code_systems import CodeSystems
+from learn_assets.validation.cohort_columns import assert_cohort_columns
 from learn_assets.validation.cohort_features import write_cohort_features
 from learn_assets.validation.raw_reader import POSITION, RawTable
 from learn_assets.validation.readings import TABLE_RULES, Setting, TableRules, read
@@ -72,8 +73,9 @@ def validate_table(
     """Write `<table>` (sorted by patient, date, source order) and `<table>_quarantine`.
 
     `cohort_table` also writes `cohort_feature`. A date after `today` (the current UTC day) is in
-    the future. Event tables need the table `patient`; MissingTableError says so. RowAccountError
-    when a row got lost or doubled.
+    the future. Event tables need the table `patient`; MissingTableError says so. A supplied cohort
+    table needs the columns its rules read, or MissingCohortColumnError. RowAccountError when a row
+    got lost or doubled.
     """
     validation = Validation(
         raw=RawTable(lake, table),
@@ -81,6 +83,8 @@ def validate_table(
         setting=Setting(CodeSystems.of(study), today or datetime.now(UTC).date()),
         rows_a_bucket=rows_a_bucket,
     )
+    if table == "cohort_table":
+        assert_cohort_columns(study, validation.raw)
     with lake.staging() as staging:
         kept = _write_canonical(validation, staging)
         quarantined = _write_quarantine(validation, staging)

@@ -284,11 +284,70 @@ def test_only_counts_of_the_cohort_table_become_features(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["days_till_sle_new", "Days_till_nephritis", "date_nephritis", "age_at_death", "n_sle"]
+    "name",
+    [
+        *("days_till_sle_new", "Days_till_nephritis", "date_nephritis", "age_at_death", "n_sle"),
+        *(
+            "n_sle_2",
+            "sle",
+            "has_SLE_new",
+            "rd_new",
+            "diagnosis_dile_2",
+            "case",
+            "Label",
+            "outcome",
+        ),
+        *("event_observed", "time_to_event_days"),
+    ],
 )
 def test_columns_that_know_the_future_are_no_features(name: str) -> None:
     assert not may_be_feature(name)
-    assert may_be_feature("cnt_M32")
+
+
+@pytest.mark.parametrize(
+    "name", ["cnt_M32", "case_management_visits", "sleep_apnea", "cardiac_rd1"]
+)
+def test_columns_with_like_names_are_features(name: str) -> None:
+    assert may_be_feature(name)
+
+
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        ("days_till_sle_new", "days_till_sle_new or date_sle_new"),
+        ("diagnosis_cancer", "diagnosis_cancer"),
+        ("date_rd_new", "date_rd_new"),
+        ("iDate", "iDate"),
+    ],
+)
+def test_a_supplied_cohort_table_without_a_column_its_rules_read_is_refused(
+    tmp_path: Path, lake: Lake, missing: str, says: str
+) -> None:
+    cells = {
+        "patient_id": "p1",
+        "iDate": "20100101",
+        "age_at_ANAp": "50",
+        "days_till_sle_new": "",
+        "diagnosis_cancer": "0",
+        "date_rd_new": "",
+    }
+    folder = write_extract(tmp_path / "site")
+    path = tmp_path / "cohort.txt"
+    source = {"format": "trinetx", "folder": folder, "cohort_table": path}
+    # No rule asks for drug-induced lupus, so its column is not missed.
+    exclusions = [{"name": "cancer"}, {"name": "other_rheumatic_disease"}]
+    study = study_of(source, cohort={"mode": "supplied", "exclusions": exclusions})
+
+    def write_without(column: str) -> None:
+        kept = {name: cell for name, cell in cells.items() if name != column}
+        path.write_text("\t".join(kept) + "\n" + "\t".join(kept.values()) + "\n", encoding="utf-8")
+
+    write_without("")
+    (report,) = load(study, lake, "cohort_table", today=TODAY)
+    assert report.rows_kept == 1
+    write_without(missing)
+    with pytest.raises(ValueError, match=says):
+        load(study, lake, "cohort_table", today=TODAY)
 
 
 def test_cohort_table_rows_and_columns_that_cannot_be_used(tmp_path: Path, lake: Lake) -> None:
