@@ -19,9 +19,9 @@ from learn_assets import __version__
 from learn_assets.cohort.windows import Window
 from learn_assets.embedding.encoders import MissingModelError, find_encoder
 from learn_assets.lake import Lake
-from learn_assets.sources.rrf import TABLES as RRF_TABLES
+from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import EncoderChoice, Study
-from learn_assets.warehouse import project_hash
+from learn_assets.warehouse import project_fingerprint
 
 # Tables whose contract is checked outside the registry of schemas.
 _ALSO_CHECKED = ("patient_embeddings",)
@@ -29,8 +29,14 @@ _BUNDLES = ("trained_models", "model_bundle")
 _PARTS = {"rxnorm_release": tuple(spec.table for spec in RRF_TABLES)}
 _ABSENT = "absent"
 
-_INDEX_TABLES = ("index_events", "exclusion_events", "severe_outcome_events")
-_RECORD_TABLES = ("patient", "diagnosis", "procedure", "medication", "lab_result", "cohort_feature")
+_WINDOW_TABLES = (
+    "index_events",
+    "exclusion_events",
+    "cohort_feature",
+    "int_event_counts",
+    "int_latest_measurement",
+    "int_record_totals",
+)
 _CELL_TABLES = ("cohort", "scoring_population", "event_counts", "latest_measurement")
 
 # Whose code decides the tables of a stage; SQL is told by the hash of the dbt project.
@@ -56,8 +62,9 @@ def data_inputs(study: Study, source_fingerprint: str) -> str:
     return _digest(
         [
             source_fingerprint,
-            project_hash(),
+            project_fingerprint(),
             code_hash(_DATA_CODE),
+            _counting(study),
             *_texts(rules),
             *sorted(study.code_lists),
             *_texts(lists),
@@ -67,9 +74,9 @@ def data_inputs(study: Study, source_fingerprint: str) -> str:
 
 def window_inputs(study: Study, lake: Lake, window: Window) -> str:
     """Return the fingerprint of all that one window's tables depend on."""
-    rules = _texts([study.cohort, study.counts])
-    tables = fingerprints(lake, (*_INDEX_TABLES, *_RECORD_TABLES))
-    return _digest([window.key, project_hash(), *rules, *tables.values()])
+    rules = [study.cohort.model_dump_json(), _counting(study)]
+    tables = fingerprints(lake, _WINDOW_TABLES)
+    return _digest([window.key, project_fingerprint(), *rules, *tables.values()])
 
 
 def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
@@ -83,7 +90,7 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
 
 @lru_cache(maxsize=8)
 def code_hash(packages: tuple[str, ...]) -> str:
-    """Return a sha256 over the Python sources of some of our packages, as this process runs them."""
+    """Return a sha256 over the Python sources of some of our packages."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(path for package in packages for path in (root / package).rglob("*.py")):
@@ -128,13 +135,13 @@ def record_verdict(
     lake: Lake,
     table: str,
     fingerprint: str,
-    window: Window | None = None,
-    encoder: EncoderChoice | None = None,
+    window: Window | str | None = None,
+    encoder_id: str | None = None,
     *,
     passed: bool,
 ) -> None:
     """Record, atomically, what a check said of a table with this fingerprint."""
-    path = _path(lake, f"contract.{table}", window, encoder)
+    path = lake.folder("provenance", window, encoder_id) / f"contract.{table}.json"
     _write(path, {"fingerprint": fingerprint, "passed": passed})
 
 
@@ -204,6 +211,11 @@ def _fingerprint(
     places = [(window, encoder.id if encoder else None), (window, None), (None, None)]
     stamps = (lake.stamp(asset, *place) for place in places)
     return next((stamp.fingerprint for stamp in stamps if stamp), _ABSENT)
+
+
+def _counting(study: Study) -> str:
+    # How many patients a feature needs is asked at training; the tables hold every feature.
+    return study.counts.model_dump_json(exclude={"minimum_patients"})
 
 
 def _revision(encoder: EncoderChoice) -> str:

@@ -116,9 +116,10 @@ def project_folder() -> Path:
 
 
 def project_fingerprint() -> str:
-    """Return 16 hexadecimal digits that change with the project's files, dbt or dbt-duckdb."""
+    """Return 16 hexadecimal digits that change with the project's files, dbt or DuckDB."""
     folder = project_folder()
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {folder}".encode())
+    packages = " ".join(version(name) for name in ("dbt-core", "dbt-duckdb", "duckdb"))
+    digest = hashlib.sha256(packages.encode())
     files = (path for pattern in _PROJECT_FILES for path in folder.rglob(pattern))
     for path in sorted(set(files)):
         relative = path.relative_to(folder)
@@ -135,7 +136,7 @@ def manifest_path(lake: Lake) -> Path:
     """
     with _DBT_LOCK:
         _kept_project(lake)
-    return lake.folder("dbt") / project_fingerprint() / "manifest.json"
+    return lake.folder("dbt") / _manifest_key() / "manifest.json"
 
 
 def model_names(lake: Lake) -> tuple[str, ...]:
@@ -192,7 +193,7 @@ def run_models(
 
 def _manifest_key() -> str:
     # The manifest names the project's folder, so a moved clone needs one of its own.
-    return hashlib.sha256(f"{project_hash()} {project_folder()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{project_fingerprint()} {project_folder()}".encode()).hexdigest()[:16]
 
 
 def _kept_manifest(lake: Lake) -> Manifest:
@@ -209,7 +210,7 @@ def _kept_manifest(lake: Lake) -> Manifest:
 
 
 def _kept_project(lake: Lake) -> _ParsedProject:
-    key = project_fingerprint()
+    key = _manifest_key()
     folder = lake.folder("dbt") / key
     binary, document = folder / "manifest.msgpack", folder / "manifest.json"
     on_disk = binary.exists() and document.exists()

@@ -96,3 +96,87 @@ def test_changed_sql_makes_tables_again(
     (data_before, window_before), (data_after, window_after) = inputs
     assert data_before != data_after
     assert window_before != window_after
+
+
+FRAME = pl.DataFrame({"patient_id": ["a", "b"]})
+
+
+def finished_step(lake: Lake) -> None:
+    """Leave what a clean run of a step leaves: tables, a verdict on one of them, and the mark."""
+    lake.write("diagnosis", FRAME)
+    reads = provenance.fingerprints(lake, ["diagnosis"])
+    stamp = lake.write("narratives", FRAME)
+    lake.write("int_history", FRAME)
+    provenance.mark(lake, "step", "inputs", reads=reads, writes=["narratives", "int_history"])
+    provenance.record_verdict(lake, "narratives", stamp.fingerprint, passed=True)
+
+
+def current(lake: Lake, inputs: str = "inputs") -> bool:
+    return provenance.is_current(lake, ["step"], inputs, checked=["narratives"])
+
+
+def test_a_finished_step_is_current_until_its_inputs_change(lake: Lake) -> None:
+    assert not current(lake)
+    finished_step(lake)
+    assert current(lake)
+    assert not current(lake, "other inputs")
+
+
+@pytest.mark.parametrize("table", ["diagnosis", "narratives", "int_history"])
+def test_a_step_whose_table_was_deleted_or_replaced_is_out_of_date(lake: Lake, table: str) -> None:
+    finished_step(lake)
+    lake.write(table, FRAME.reverse())
+    assert not current(lake)
+    finished_step(lake)
+    lake.path(table).unlink()
+    assert not current(lake)
+
+
+def test_the_same_content_written_again_leaves_a_step_current(lake: Lake) -> None:
+    finished_step(lake)
+    lake.write("diagnosis", FRAME)
+    assert current(lake)
+
+
+def test_a_table_that_failed_its_check_or_was_never_checked_is_not_finished(lake: Lake) -> None:
+    finished_step(lake)
+    stamp = lake.stamp("narratives")
+    assert stamp is not None
+    provenance.record_verdict(lake, "narratives", stamp.fingerprint, passed=False)
+    assert not current(lake)
+    provenance.record_verdict(lake, "narratives", "of other content", passed=True)
+    assert not current(lake)
+
+
+def test_a_table_replaced_while_its_reader_ran_leaves_the_reader_out_of_date(lake: Lake) -> None:
+    lake.write("diagnosis", FRAME)
+    reads = provenance.fingerprints(lake, ["diagnosis"])
+    lake.write("diagnosis", FRAME.reverse())
+    lake.write("int_history", FRAME)
+    provenance.mark(lake, "step", "inputs", reads=reads, writes=["int_history"])
+    assert not current(lake)
+
+
+def test_a_cell_reads_its_own_table_then_its_windows_then_the_studys(lake: Lake) -> None:
+    window, encoder = STUDY.windows[0], STUDY.encoders[0]
+    own = lake.write("risk_scores", FRAME, window=window, encoder=encoder.id)
+    windowed = lake.write("cohort", FRAME, window=window)
+    shared = lake.write("narratives", FRAME.reverse())
+    found = provenance.fingerprints(
+        lake, ["risk_scores", "cohort", "narratives", "trained_models"], window, encoder
+    )
+    assert found == {
+        "risk_scores": own.fingerprint,
+        "cohort": windowed.fingerprint,
+        "narratives": shared.fingerprint,
+        "trained_models": "absent",
+    }
+
+
+def test_another_model_in_an_encoders_folder_makes_its_cells_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, encoder = STUDY.windows[0], STUDY.encoders[0]
+    before = provenance.cell_inputs(STUDY, lake, window, encoder)
+    monkeypatch.setattr(provenance, "_revision", lambda _: "another")
+    assert provenance.cell_inputs(STUDY, lake, window, encoder) != before

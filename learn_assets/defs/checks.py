@@ -1,13 +1,15 @@
 """Asset checks: one factory turns each table's contract into a blocking check of counts only."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import dagster as dg
 
+from learn_assets import provenance
 from learn_assets.cohort.windows import Window
 from learn_assets.defs.metadata import shown_count
 from learn_assets.defs.partitions import cell_partitions, window_partitions
 from learn_assets.defs.resources import LakeResource
+from learn_assets.lake import Lake
 from learn_assets.study import Study
 from learn_assets.validation.contracts import CheckOutcome, check_table
 
@@ -29,6 +31,21 @@ def place_of(context: dg.AssetCheckExecutionContext) -> tuple[str | None, str | 
     if isinstance(key, dg.MultiPartitionKey):
         return key.keys_by_dimension["window"], key.keys_by_dimension["encoder"]
     return Window.from_key(key).key, None
+
+
+def judged(
+    context: dg.AssetCheckExecutionContext,
+    lake: Lake,
+    table: str,
+    judge: Callable[[], CheckOutcome],
+) -> CheckOutcome:
+    """Judge a table and record the verdict: a table that failed is never taken for finished."""
+    place = place_of(context)
+    stamp = lake.stamp(table, *place)
+    outcome = judge()
+    if stamp is not None:
+        provenance.record_verdict(lake, table, stamp.fingerprint, *place, passed=outcome.passed)
+    return outcome
 
 
 def check_result(study: Study, outcome: CheckOutcome) -> dg.AssetCheckResult:
@@ -58,8 +75,9 @@ def contract_check(study: Study, table: str) -> dg.AssetChecksDefinition:
         description="Columns, types, ranges, allowed values and keys, as the contract says.",
     )
     def contract(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        window, encoder = place_of(context)
-        outcome = check_table(lake.open().path(table, window, encoder), table)
+        opened = lake.open()
+        path = opened.path(table, *place_of(context))
+        outcome = judged(context, opened, table, lambda: check_table(path, table))
         return check_result(study, outcome)
 
     return contract

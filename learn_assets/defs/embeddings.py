@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from learn_assets.defs.checks import check_result, place_of
+from learn_assets.defs.checks import check_result, judged, place_of
 from learn_assets.defs.metadata import COLUMN_SCHEMA, table_result
 from learn_assets.defs.partitions import cell_partitions, on_window
 from learn_assets.defs.resources import LakeResource
@@ -10,6 +10,7 @@ from learn_assets.defs.stages import cell_step
 from learn_assets.embedding.cell import cell_narratives, embed_cell
 from learn_assets.embedding.vectors import COLUMNS, check_vectors
 from learn_assets.study import Study
+from learn_assets.validation.contracts import CheckOutcome
 
 
 def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
@@ -61,11 +62,14 @@ def vectors_check(study: Study) -> dg.AssetChecksDefinition:
         window_key, encoder = place_of(context)
         opened = lake.open()
         narratives = cell_narratives(study, opened, study.window(str(window_key)))
-        outcome = check_vectors(
-            opened.read("patient_embeddings", window_key, encoder),
-            narratives.select("patient_id", "kind").collect(),
-        )
-        return check_result(study, outcome)
+
+        def judge() -> CheckOutcome:
+            return check_vectors(
+                opened.read("patient_embeddings", window_key, encoder),
+                narratives.select("patient_id", "kind").collect(),
+            )
+
+        return check_result(study, judged(context, opened, "patient_embeddings", judge))
 
     return contract
 

@@ -4,6 +4,7 @@ import dagster as dg
 
 from learn_assets.defs.metadata import COLUMN_SCHEMA, shown_count
 from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import data_step
 from learn_assets.sources.ingest import ingest_rxnorm, ingest_table, source_fingerprint
 from learn_assets.sources.raw_tables import raw_schema
 from learn_assets.sources.trinetx import LAYOUTS
@@ -32,17 +33,17 @@ def raw_asset(study: Study, table: str) -> dg.AssetsDefinition:
         metadata={COLUMN_SCHEMA: _columns(table)},
         description=RAW_TABLES[table],
     )
-    def raw(lake: LakeResource) -> dg.MaterializeResult:
-        opened = lake.open()
-        report = ingest_table(study, opened, table)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(source_fingerprint(study, opened, table)),
-            metadata={
-                "rows_read": shown_count(study, report.rows_read),
-                "rows_malformed": shown_count(study, report.rows_malformed),
-                "files": len(report.files),
-            },
-        )
+    def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with data_step(context, study, lake) as opened:
+            report = ingest_table(study, opened, table)
+            return dg.MaterializeResult(
+                data_version=dg.DataVersion(source_fingerprint(study, opened, table)),
+                metadata={
+                    "rows_read": shown_count(study, report.rows_read),
+                    "rows_malformed": shown_count(study, report.rows_malformed),
+                    "files": len(report.files),
+                },
+            )
 
     return raw
 
@@ -57,11 +58,14 @@ def rxnorm_asset(study: Study) -> dg.AssetsDefinition:
         kinds={"polars", "parquet"},
         description="RXNCONSO, RXNSAT (NDC rows), RXNREL and RXNATOMARCHIVE; empty when absent.",
     )
-    def rxnorm_release(lake: LakeResource) -> dg.MaterializeResult:
-        reports = ingest_rxnorm(study, lake.open())
-        return dg.MaterializeResult(
-            metadata={f"rows_{report.table}": report.rows_read for report in reports}
-        )
+    def rxnorm_release(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with data_step(context, study, lake) as opened:
+            reports = ingest_rxnorm(study, opened)
+            return dg.MaterializeResult(
+                metadata={f"rows_{report.table}": report.rows_read for report in reports}
+            )
 
     return rxnorm_release
 

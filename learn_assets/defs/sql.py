@@ -12,7 +12,7 @@ from learn_assets.cohort.windows import Window
 from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, shown_count, table_result
 from learn_assets.defs.partitions import window_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import DATA_MARK, WINDOW_MARK, data_run
+from learn_assets.defs.stages import begin_step, data_run
 from learn_assets.lake import Lake
 from learn_assets.schemas import TABLES
 from learn_assets.sources.rrf import RRF_TABLES
@@ -74,15 +74,8 @@ def sql_assets(study: Study, lake: Lake) -> list[dg.AssetsDefinition]:
     rest = set(model_names(lake)) - windowed - vocabulary
     return [
         _sql_op(study, manifest, "vocabulary_models", vocabulary),
-        _sql_op(study, manifest, "record_models", rest, stage=DATA_MARK),
-        _sql_op(
-            study,
-            manifest,
-            "window_models",
-            windowed,
-            partitions=window_partitions(study),
-            stage=WINDOW_MARK,
-        ),
+        _sql_op(study, manifest, "record_models", rest),
+        _sql_op(study, manifest, "window_models", windowed, window_partitions(study)),
     ]
 
 
@@ -91,9 +84,7 @@ def _sql_op(
     manifest: Mapping[str, Any],
     name: str,
     models: Iterable[str],
-    *,
     partitions: dg.PartitionsDefinition | None = None,
-    stage: str | None = None,
 ) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
@@ -106,14 +97,12 @@ def _sql_op(
         opened = lake.open()
         window = study.window(context.partition_key) if context.has_partition_key else None
         tables = sorted(key.path[-1] for key in context.selected_asset_keys)
-        whole = set(tables) == set(models)
-        inputs = _inputs(study, opened, window)
+        finish = begin_step(context, opened, _inputs(study, opened, window), window)
         report = run_models(study, opened, tables, window)
         _warn(context, report, window)
         yield from _results(context, study, report)
-        # Only a whole, clean stage counts as made: a part of it may stand on older tables.
-        if stage is not None and whole and not report.failed_tests:
-            provenance.mark(opened, stage, inputs, window)
+        if not report.failed_tests:
+            finish()
 
     return sql
 

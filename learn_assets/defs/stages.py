@@ -1,6 +1,6 @@
 """Stages: which partitions of which job are out of date, for schedules and the runner alike."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,11 +12,20 @@ from learn_assets.defs import jobs
 from learn_assets.defs.partitions import cell_key, cell_of
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
+from learn_assets.schemas import TABLES
 from learn_assets.sources.ingest import RAW_TABLES, source_fingerprint
 from learn_assets.study import EncoderChoice, Study
 
-DATA_MARK = "data_tables"
-WINDOW_MARK = "cohort_tables"
+WINDOW_STEPS = ("window_models",)
+DATA_STEPS = (
+    *(f"raw_{table}" for table in RAW_TABLES),
+    "rxnorm_release",
+    *(f"validate_{table}" for table in RAW_TABLES),
+    "code_list",
+    "packaged_description",
+    "vocabulary_models",
+    "record_models",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,8 @@ def source_state(study: Study, lake: Lake) -> str:
 def data_run(study: Study, lake: Lake) -> StageRun:
     """Return the run of the unpartitioned tables."""
     inputs = provenance.data_inputs(study, source_state(study, lake))
-    return StageRun(jobs.DATA_TABLES, inputs, provenance.is_current(lake, [DATA_MARK], inputs))
+    current = provenance.is_current(lake, DATA_STEPS, inputs, checked=TABLES)
+    return StageRun(jobs.DATA_TABLES, inputs, current)
 
 
 def window_runs(study: Study, lake: Lake) -> list[StageRun]:
@@ -53,7 +63,7 @@ def window_runs(study: Study, lake: Lake) -> list[StageRun]:
         StageRun(
             jobs.COHORT_TABLES,
             inputs := provenance.window_inputs(study, lake, window),
-            provenance.is_current(lake, [WINDOW_MARK], inputs, window),
+            provenance.is_current(lake, WINDOW_STEPS, inputs, window, checked=TABLES),
             window.key,
         )
         for window in study.windows
@@ -66,7 +76,7 @@ def cell_runs(study: Study, lake: Lake) -> list[StageRun]:
         StageRun(
             jobs.RISK_MODELS,
             inputs := provenance.cell_inputs(study, lake, window, encoder),
-            provenance.is_current(lake, jobs.CELL_ASSETS, inputs, window, encoder),
+            provenance.is_current(lake, jobs.CELL_ASSETS, inputs, window, encoder, checked=TABLES),
             cell_key(window, encoder),
         )
         for window in study.windows
@@ -87,12 +97,50 @@ class CellStep:
 def cell_step(
     context: dg.AssetExecutionContext, study: Study, resource: LakeResource
 ) -> Iterator[CellStep]:
-    """Yield the cell of a run; when the asset ends well, mark what it was made from.
-
-    The inputs are read first, so a table that changes meanwhile leaves the asset out of date.
-    """
+    """Yield the cell of a run; when the asset ends well, mark what it was made from."""
     lake = resource.open()
     window, encoder = cell_of(context, study)
     inputs = provenance.cell_inputs(study, lake, window, encoder)
+    finish = begin_step(context, lake, inputs, window, encoder)
     yield CellStep(lake, window, encoder)
-    provenance.mark(lake, context.asset_key.path[-1], inputs, window, encoder)
+    finish()
+
+
+@contextmanager
+def data_step(
+    context: dg.AssetExecutionContext, study: Study, resource: LakeResource
+) -> Iterator[Lake]:
+    """Yield the lake to a step without partitions; mark it when it ends well."""
+    lake = resource.open()
+    finish = begin_step(context, lake, data_run(study, lake).inputs)
+    yield lake
+    finish()
+
+
+def begin_step(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    inputs: str,
+    window: Window | None = None,
+    encoder: EncoderChoice | None = None,
+) -> Callable[[], None]:
+    """Look at what a step reads and return what marks it as finished.
+
+    A table that changes meanwhile leaves the step out of date, and so does running a part of it.
+    """
+    definition = context.assets_def
+    writes = _names(definition.node_keys_by_output_name.values())
+    upstream = (key for keys in definition.asset_deps.values() for key in keys)
+    reads = provenance.fingerprints(lake, _names(upstream) - writes, window, encoder)
+    whole = _names(context.selected_asset_keys) == writes
+
+    def finish() -> None:
+        if whole:
+            step = definition.op.name
+            provenance.mark(lake, step, inputs, window, encoder, reads=reads, writes=writes)
+
+    return finish
+
+
+def _names(keys: Iterable[dg.AssetKey]) -> set[str]:
+    return {key.path[-1] for key in keys}

@@ -6,6 +6,7 @@ import dagster as dg
 
 from learn_assets.defs.metadata import shown_count, table_result, table_spec
 from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import data_step
 from learn_assets.lake import Lake
 from learn_assets.study import Study
 from learn_assets.validation.validate import ValidationReport, validate_table
@@ -51,15 +52,14 @@ def validated_asset(study: Study, table: str) -> dg.AssetsDefinition:
     def validated(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult]:
-        opened = lake.open()
-        report = validate_table(study, opened, table)
-        if report.rows_quarantined:
-            context.log.warning(
-                f"{table}: {shown_count(study, report.rows_quarantined)} of {report.rows_in} rows "
-                "quarantined; "
-                f"reasons stand in the table {table}_quarantine"
-            )
-        yield from (_result(study, opened, output, report) for output in outputs)
+        with data_step(context, study, lake) as opened:
+            report = validate_table(study, opened, table)
+            if report.rows_quarantined:
+                context.log.warning(
+                    f"{table}: {shown_count(study, report.rows_quarantined)} rows quarantined; "
+                    f"reasons stand in the table {table}_quarantine"
+                )
+            yield from (_result(study, opened, output, report) for output in outputs)
 
     return validated
 

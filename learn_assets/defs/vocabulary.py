@@ -4,6 +4,7 @@ import dagster as dg
 
 from learn_assets.defs.metadata import table_result, table_spec
 from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import data_step
 from learn_assets.sources.concepts import concept_resolver
 from learn_assets.study import Study
 from learn_assets.vocabulary.code_lists import resolve_code_lists
@@ -45,11 +46,11 @@ def _code_list(study: Study) -> dg.AssetsDefinition:
     )
 
     @dg.multi_asset(name="code_list", specs=[spec])
-    def code_list(lake: LakeResource) -> dg.MaterializeResult:
-        opened = lake.open()
-        frame = resolve_code_lists(study, concept_resolver(study, opened))
-        stamp = opened.write("code_list", frame)
-        return table_result(study, "code_list", stamp, lists=frame["list"].n_unique())
+    def code_list(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with data_step(context, study, lake) as opened:
+            frame = resolve_code_lists(study, concept_resolver(study, opened))
+            stamp = opened.write("code_list", frame)
+            return table_result(study, "code_list", stamp, lists=frame["list"].n_unique())
 
     return code_list
 
@@ -64,8 +65,11 @@ def _packaged_description(study: Study) -> dg.AssetsDefinition:
     )
 
     @dg.multi_asset(name="packaged_description", specs=[spec])
-    def packaged_description(lake: LakeResource) -> dg.MaterializeResult:
-        stamp = lake.open().write("packaged_description", packaged_descriptions())
-        return table_result(study, "packaged_description", stamp)
+    def packaged_description(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with data_step(context, study, lake) as opened:
+            stamp = opened.write("packaged_description", packaged_descriptions())
+            return table_result(study, "packaged_description", stamp)
 
     return packaged_description
