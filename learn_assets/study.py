@@ -26,6 +26,7 @@ _RULE_NAMES = frozenset(
     (
         *("index_event", "outcome_before_risk_period", "prior_outcome", "age_at_index"),
         *("length_in_system", "follow_up", "minimum_records", "labeled"),
+        "outcome_in_buffer",
     )
 )
 

@@ -218,14 +218,31 @@ def _attrition(
     steps = attrition.sort("step")
     names, reasons = steps["name"].to_list(), steps["reason"].to_list()
     remaining = steps["remaining"].to_list()
-    labeled = None if cohort is None else cohort["label"].count()
-    if labeled is not None and remaining and labeled != remaining[-1]:
-        names.append("labeled")
-        reasons.append("no label: observation ends before the window does (censored)")
-        remaining.append(labeled)
+    for name, reason, left in () if cohort is None else _unlabeled_steps(cohort):
+        if remaining and left != remaining[-1]:
+            names.append(name)
+            reasons.append(reason)
+            remaining.append(left)
     chain = shown_chain(remaining, minimum)
     rows = zip(names, reasons, chain.remaining, chain.removed, strict=True)
     return tuple(AttritionStep(*row) for row in rows)
+
+
+def _unlabeled_steps(cohort: pl.DataFrame) -> list[tuple[str, str, int]]:
+    """Return why eligible patients have no label (policy prospective), and how many stay."""
+    in_buffer = cohort.filter(pl.col("label").is_null(), "event_observed").height
+    return [
+        (
+            "outcome_in_buffer",
+            "no label: outcome within the buffer period, too soon to predict",
+            cohort.height - in_buffer,
+        ),
+        (
+            "labeled",
+            "no label: observation ends before the window does (censored)",
+            cohort["label"].count(),
+        ),
+    ]
 
 
 def _cohort_numbers(cohort: pl.DataFrame, scoring: int | None, minimum: int) -> CohortNumbers:

@@ -122,8 +122,9 @@ def _limits(study: Study) -> Iterable[str]:
         "between rows of a ladder are not tested here and many rows were compared."
     )
     yield (
-        "Patients whose records end before the window closes have no label and are missing from "
-        "the binary models; if they leave care because of their risk, estimates are biased."
+        "Patients whose records end before the window closes, or whose outcome comes within the "
+        "buffer period, have no label and are missing from the binary models; if they leave care "
+        "because of their risk, estimates are biased."
     )
     yield (
         f"Counts from 1 to {study.privacy.minimum_cell - 1} are masked, and so are counts that "

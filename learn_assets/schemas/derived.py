@@ -122,7 +122,9 @@ class Cohort(Table):
 
     patient_id: str = pa.Field(unique=True, description="Person.")
     label: pl.Int8 = pa.Field(
-        nullable=True, isin=[0, 1], description="1 case, 0 control, empty: censored."
+        nullable=True,
+        isin=[0, 1],
+        description="1 case, 0 control, empty: censored or in the buffer.",
     )
     index_date: pl.Date = pa.Field(description="Day of the index event.")
     age_at_index: pl.Float64 = pa.Field(nullable=True, description="Years.")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from learn_assets.lake import Lake
@@ -42,6 +43,19 @@ def test_a_cell_without_models_is_named_as_absent(report_results: StudyResults) 
 def test_censored_patients_are_the_last_step_of_the_attrition(report_results: StudyResults) -> None:
     last = report_results.windows[0].attrition[-1]
     assert (last.name, last.remaining.value, last.removed.value) == ("labeled", 700, 142)
+
+
+def test_an_outcome_in_the_buffer_period_is_not_called_censored(
+    report_study: Study, tmp_path: Path
+) -> None:
+    lake, window = fill_lake(report_study, tmp_path), report_study.windows[0]
+    cohort = lake.read("cohort", window).with_row_index("row")
+    early = pl.col("label").is_null() & (pl.col("row") < 740)
+    observed = pl.col("event_observed") | early
+    lake.write("cohort", cohort.with_columns(event_observed=observed).drop("row"), window=window)
+    steps = collect_results(report_study, lake).windows[0].attrition
+    found = [(step.name, step.remaining.value, step.removed.value) for step in steps[-2:]]
+    assert found == [("outcome_in_buffer", 802, 40), ("labeled", 700, 102)]
 
 
 def test_a_small_step_is_masked_with_what_would_give_it_away(report_results: StudyResults) -> None:
