@@ -5,13 +5,14 @@ What belongs here: paths, stamps and the only code that puts a Parquet file in i
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +23,10 @@ import pyarrow.parquet as pq
 from learn_assets.cohort.windows import Window
 
 _BATCH_ROWS = 262_144
+
+
+class LakeHomeError(OSError):
+    """The folder for lakes cannot be made or written to; the message says which and the remedy."""
 
 
 class MissingTableError(FileNotFoundError):
@@ -49,11 +54,20 @@ class Lake:
 
     @classmethod
     def open(cls, study_name: str, home: Path) -> Lake:
-        """Return the lake of a study under LEARN_HOME, or under `home` when that is not set."""
+        """Return the lake of a study under LEARN_HOME, or under `home` when that is not set.
+
+        The lake is for its owner alone (mode 0700); a home that was there before keeps its mode.
+        LakeHomeError when the lake cannot be made there.
+        """
         base = Path(os.environ.get("LEARN_HOME") or home)
         lake = cls(base / study_name)
-        private_folder(base)
-        private_folder(lake.root)
+        try:
+            private_folder(lake.root)
+        except OSError as error:
+            raise LakeHomeError(
+                f"no lake can be made in {base.resolve()} ({error.strerror}); set LEARN_HOME to a "
+                "folder you own and can write to"
+            ) from error
         return lake
 
     def path(
@@ -138,7 +152,8 @@ class Lake:
         """Put a finished Parquet file in its place and stamp it.
 
         The old stamp goes first and the new one last, so a kill in between leaves no table
-        rather than a stamp that belongs to other content.
+        rather than a stamp that belongs to other content. One writer at a time puts its pair in
+        place, so two runs of one window never mix theirs.
         """
         stamp = fingerprint_file(staged)
         path = self.path(table, window, encoder)
@@ -146,23 +161,21 @@ class Lake:
         stamp_path = _stamp_path(path)
         staged_stamp = staged.with_suffix(".stamp.json")
         staged_stamp.write_text(json.dumps(asdict(stamp), indent=1), encoding="utf-8")
-        _sync(staged)
-        _sync(staged_stamp)
-        if self.stamp(table, window, encoder) != stamp:
-            stamp_path.unlink(missing_ok=True)
-        staged.replace(path)
-        staged_stamp.replace(stamp_path)
+        for file in (staged, staged_stamp):
+            file.chmod(0o600)
+            _sync(file)
+        with held(path.parent):
+            if self.stamp(table, window, encoder) != stamp:
+                stamp_path.unlink(missing_ok=True)
+            staged.replace(path)
+            staged_stamp.replace(stamp_path)
         return stamp
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """Yield a private folder on the lake's own file system, removed afterwards."""
-        parent = self.folder("staging")
-        folder = Path(tempfile.mkdtemp(dir=parent))
-        try:
+        with temporary_folder(self.folder("staging")) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def private_folder(path: Path) -> None:
@@ -172,6 +185,46 @@ def private_folder(path: Path) -> None:
     path.mkdir(exist_ok=True, mode=0o700)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder: whoever else asks for it, in any process, waits until the block ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def temporary_folder(parent: Path, prefix: str = "") -> Iterator[Path]:
+    """Yield a new private folder in `parent`, held while in use and removed afterwards.
+
+    Folders of that prefix which nobody holds belong to killed processes and are removed first, so
+    patient data does not outlive the run that staged it.
+    """
+    with ExitStack() as stack:
+        with held(parent):
+            _remove_abandoned(parent, prefix)
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+            stack.enter_context(held(folder))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    for folder in parent.glob(f"{prefix}*/"):
+        with suppress(BlockingIOError, FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def fingerprint_file(path: Path) -> TableStamp:

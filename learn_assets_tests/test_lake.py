@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learn_assets.cohort.windows import Window
-from learn_assets.lake import Lake, MissingTableError
+from learn_assets.lake import Lake, LakeHomeError, MissingTableError, fingerprint_file
 
 WINDOW = Window(LIS=730, BP=180, FUP=1825)
 OLD = pl.DataFrame({"patient_id": ["a", "b"], "records": [1, 2]})
@@ -70,15 +71,57 @@ def test_an_empty_table_is_a_table_and_no_frame_is_not(lake: Lake) -> None:
         lake.write("cohort", iter([]))
 
 
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def test_only_the_owner_can_open_the_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "home"
-    home.mkdir(mode=0o755)
+    home = tmp_path / "parent" / "home"
     monkeypatch.setenv("LEARN_HOME", str(home))
     lake = Lake.open("demo", tmp_path / "ignored")
     lake.write("patient", OLD, window=WINDOW)
-    folders = [home, *(path for path in home.rglob("*") if path.is_dir())]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
+    assert {mode(path) for path in (home, *home.rglob("*")) if path.is_dir()} == {0o700}
+    assert {mode(path) for path in home.rglob("*") if path.is_file()} == {0o600}
     assert not (tmp_path / "ignored").exists()
+
+
+def test_a_home_that_was_there_before_keeps_its_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    monkeypatch.setenv("LEARN_HOME", str(shared))
+    lake = Lake.open("demo", tmp_path / "ignored")
+    assert mode(shared) == 0o1777
+    assert mode(lake.root) == 0o700
+
+
+def test_a_home_that_cannot_hold_a_lake_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    monkeypatch.setenv("LEARN_HOME", str(tmp_path / "file"))
+    with pytest.raises(LakeHomeError, match=r"file.*LEARN_HOME"):
+        Lake.open("demo", tmp_path / "ignored")
+
+
+def test_what_a_killed_process_staged_is_removed_and_work_under_way_is_not(lake: Lake) -> None:
+    abandoned = lake.folder("staging") / "abandoned"
+    abandoned.mkdir()
+    (abandoned / "patients.parquet").write_bytes(b"half a table")
+    with lake.staging() as first, lake.staging() as second:
+        assert not abandoned.exists()
+        assert first.exists()
+        assert second.exists()
+
+
+def test_two_writers_of_one_table_never_mix_a_table_with_the_others_stamp(lake: Lake) -> None:
+    frames = (OLD, NEW)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda turn: lake.write("cohort", frames[turn % 2]), range(80)))
+    stamp = lake.stamp("cohort")
+    assert stamp == fingerprint_file(lake.path("cohort"))
 
 
 def test_staging_is_on_the_lakes_file_system_and_goes_away(lake: Lake) -> None:

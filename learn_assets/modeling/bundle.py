@@ -7,8 +7,6 @@ learned from many patients; a model that keeps training rows is left out unless 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -16,6 +14,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from learn_assets.lake import held, temporary_folder
 from learn_assets.modeling.arrays import read_json, write_json
 from learn_assets.modeling.cross_validation import FittedModel, predict
 from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks
@@ -79,17 +78,16 @@ def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> Bundl
     kept = [item for item in trained.models if scope == "site" or _portable(item)]
     left_out = tuple(_label(item) for item in trained.models if item not in kept)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with temporary_folder(folder.parent, prefix=f".{folder.name}.") as temporary:
+        staged = temporary / "new"
+        staged.mkdir(mode=0o700)
         if trained.preprocessing is not None:
             trained.preprocessing.save(staged / _PREPROCESSING)
         for item in kept:
             item.model.save(staged / _model_path(item))
         write_json(staged / _MANIFEST, _manifest(trained, kept, left_out, scope, staged))
         digest = _sha256(staged / _MANIFEST)
-        _replace_folder(staged, folder)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        _replace_folder(staged, folder, temporary / "old")
     return BundleSummary(digest, tuple(_label(item) for item in kept), left_out)
 
 
@@ -231,12 +229,9 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _replace_folder(staged: Path, folder: Path) -> None:
+def _replace_folder(staged: Path, folder: Path, old: Path) -> None:
     """Swap the folder in; a kill between the two renames leaves no bundle, never a mixed one."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        folder.replace(old / "old")
+    with held(folder.parent):
+        if folder.exists():
+            folder.replace(old)
         staged.replace(folder)
-        shutil.rmtree(old)
-        return
-    staged.replace(folder)

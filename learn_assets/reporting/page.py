@@ -5,6 +5,7 @@ What belongs here: turning results into words and placing them. The markup is in
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ class OverviewRow:
 def write_page(results: StudyResults, path: Path) -> None:
     """Write the study's page as one file that needs no network; an older page is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(".tmp")
+    staged = path.with_suffix(f".{os.getpid()}.tmp")
     staged.write_text(render_page(results), encoding="utf-8")
     staged.replace(path)
 

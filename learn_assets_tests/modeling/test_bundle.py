@@ -158,6 +158,15 @@ def test_writing_again_replaces_the_whole_folder(folder: Path, trained: TrainedM
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+def test_what_a_killed_writer_left_beside_a_bundle_is_removed(
+    folder: Path, trained: TrainedModels
+) -> None:
+    half = folder.parent / f".{folder.name}.killed" / "new"
+    half.mkdir(parents=True)
+    write_bundle(trained, folder, scope="transfer")
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
 def test_a_failed_write_leaves_the_old_bundle(
     folder: Path, trained: TrainedModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
