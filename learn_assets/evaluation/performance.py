@@ -45,6 +45,8 @@ METRICS = (
     "calibration_slope",
     "calibration_intercept",
 )
+# With n, each of these gives the number of cases away; the scaled Brier score does beside the plain.
+_TELLING = ("cases", "prevalence", "scaled_brier")
 _CURVE_POINTS = 101
 
 
@@ -99,7 +101,7 @@ def performance(
     """Return every metric of every feature set and learner, from out-of-fold predictions.
 
     A metric that does not exist (one class only, separation) is absent with a reason, and counts of
-    cases or controls under `minimum_cell` are withheld, prevalence with them.
+    cases or controls under `minimum_cell` are withheld, and with them what gives them away.
     """
     rows: list[dict[str, object]] = []
     absent: list[AbsentMetric] = []
@@ -141,10 +143,12 @@ def _measured(
     if metric == "n":
         small = len(labels) < minimum_cell
         return f"fewer than {minimum_cell} patients" if small else float(len(labels))
-    if metric in ("cases", "prevalence"):
-        if min(cases, len(labels) - cases) < minimum_cell:
-            return f"fewer than {minimum_cell} cases or controls"
-        return float(cases) if metric == "cases" else cases / len(labels)
+    if metric in _TELLING and min(cases, len(labels) - cases) < minimum_cell:
+        return f"fewer than {minimum_cell} cases or controls"
+    if metric == "cases":
+        return float(cases)
+    if metric == "prevalence":
+        return cases / len(labels)
     measures: dict[str, Callable[[], Interval | float]] = {
         "auroc": lambda: auroc(scores, labels),
         "auprc": lambda: auprc(scores, labels, resamples=resamples, seed=seed),

@@ -67,6 +67,13 @@ def test_small_counts_are_withheld() -> None:
     assert not any("10" in item.reason for item in result.absent)
 
 
+def test_no_pair_of_metrics_gives_a_withheld_count_away() -> None:
+    frame = performance(predictions(cases=10), minimum_cell=11, resamples=50).frame
+    found = dict(frame.select("metric", "estimate").iter_rows())
+    # scaled Brier = 1 - Brier / (p (1 - p)) would give p, and with n the number of cases.
+    assert not {"brier", "scaled_brier"} <= set(found)
+
+
 def test_no_predictions_give_an_empty_table_with_its_columns() -> None:
     result = performance(predictions().clear(), minimum_cell=11)
     assert result.frame.is_empty()
