@@ -45,7 +45,7 @@ METRICS = (
     "calibration_slope",
     "calibration_intercept",
 )
-# With n, each of these gives the number of cases away; the scaled Brier score does beside the plain.
+# With n, each gives the number of cases away; the scaled Brier score does beside the plain one.
 _TELLING = ("cases", "prevalence", "scaled_brier")
 _CURVE_POINTS = 101
 
