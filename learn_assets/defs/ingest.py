@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from learn_assets.defs.metadata import COLUMN_SCHEMA, shown_count
+from learn_assets.defs.metadata import COLUMN_SCHEMA, about_count, shown_count
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import data_step
 from learn_assets.sources.ingest import ingest_rxnorm, ingest_table, source_fingerprint
@@ -39,7 +39,7 @@ def raw_asset(study: Study, table: str) -> dg.AssetsDefinition:
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(source_fingerprint(study, opened, table)),
                 metadata={
-                    "rows_read": shown_count(study, report.rows_read),
+                    "rows_read_about": about_count(study, report.rows_read),
                     "rows_malformed": shown_count(study, report.rows_malformed),
                     "files": len(report.files),
                 },

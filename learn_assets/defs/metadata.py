@@ -7,9 +7,12 @@ from typing import Any
 import dagster as dg
 
 from learn_assets.lake import TableStamp
+from learn_assets.reporting.disclosure import shown_parts
 from learn_assets.schemas import TABLES, schema_of
 from learn_assets.study import Study
 
+# Their few numbers could be guessed from a fingerprint, masked ones too.
+_GUESSABLE = ("attrition", "performance", "description_coverage", "unmapped_codes")
 # Names that the Dagster UI gives a place of their own.
 COLUMN_SCHEMA = "dagster/column_schema"
 ROW_COUNT = "dagster/row_count"
@@ -71,6 +74,13 @@ def shown_count(study: Study, count: int) -> int | str:
     )
 
 
+def about_count(study: Study, count: int) -> int | str:
+    """Return a total to the nearest hundred, so that subtracting from it gives no small count."""
+    if count < 100:
+        return "fewer than 100" if count else 0
+    return shown_count(study, round(count, -2))
+
+
 def table_result(
     study: Study,
     table: str,
@@ -79,17 +89,26 @@ def table_result(
     counts: Mapping[str, int] = MappingProxyType({}),
     **facts: dg.MetadataValue | float | str,
 ) -> dg.MaterializeResult:
-    """Return the result of a table asset: rows, fingerprint, counts (small ones masked), facts."""
+    """Return the result of a table asset: rows, fingerprint, facts, and counts.
+
+    Small counts are masked, and `counts` are taken for parts of the table's rows or of another
+    number on show, so a part that would give a masked one away is withheld.
+    """
+    told = table not in _GUESSABLE
+    parts = shown_parts(list(counts.values()), study.privacy.minimum_cell)
     rows = shown_count(study, stamp.rows)
     # The UI draws the row count of a table from a number only.
     rows_entry: dict[str, int | str] = {ROW_COUNT if isinstance(rows, int) else "rows": rows}
     return dg.MaterializeResult(
         asset_key=table,
-        data_version=dg.DataVersion(stamp.fingerprint),
+        data_version=dg.DataVersion(stamp.fingerprint) if told else None,
         metadata={
             **rows_entry,
-            "fingerprint": stamp.fingerprint,
-            **{name: shown_count(study, count) for name, count in counts.items()},
+            **({"fingerprint": stamp.fingerprint} if told else {}),
+            **{
+                name: part.text if part.value is None else part.value
+                for name, part in zip(counts, parts, strict=True)
+            },
             **facts,
         },
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from learn_assets.defs.metadata import shown_count, table_result, table_spec
+from learn_assets.defs.metadata import about_count, shown_count, table_result, table_spec
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import data_step
 from learn_assets.lake import Lake
@@ -76,7 +76,8 @@ def _result(
         study,
         output,
         stamp,
-        counts={"rows_in": report.rows_in, "rows_quarantined": report.rows_quarantined},
+        counts={"rows_quarantined": report.rows_quarantined},
+        rows_in_about=about_count(study, report.rows_in),
     )
 
 

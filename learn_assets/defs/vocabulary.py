@@ -5,6 +5,7 @@ import dagster as dg
 from learn_assets.defs.metadata import table_result, table_spec
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import data_step
+from learn_assets.reporting.disclosure import shown_share
 from learn_assets.sources.concepts import concept_resolver
 from learn_assets.study import Study
 from learn_assets.vocabulary.code_lists import resolve_code_lists
@@ -34,7 +35,10 @@ def vocabulary_checks(study: Study) -> list[dg.AssetChecksDefinition]:
         shares = coverage_below(study, lake.open().read("description_coverage"))
         return dg.AssetCheckResult(
             passed=not shares.below,
-            metadata={kind: round(share, 4) for kind, share in shares.by_kind.items()},
+            metadata={
+                kind: shown_share(*counts, study.privacy.minimum_cell)
+                for kind, counts in shares.counts.items()
+            },
         )
 
     return [coverage]

@@ -38,7 +38,8 @@ _SMOTE_NEIGHBORS = 5
 class PreprocessingOptions:
     """What is learned in a fold.
 
-    minimum_patients: a count, value, sex or missing flag of fewer training patients is dropped.
+    minimum_patients: a count, value, kind of narrative, sex or missing flag of fewer training
+    patients is dropped.
     log_counts: counts become log(1 + count), which tames their heavy tail.
     """
 
@@ -187,11 +188,15 @@ def _frequent_features(training: FeatureBlocks, minimum_patients: int) -> Featur
     values = training.measurements
     # Zero says "absent" in supplied counts, so a value occurs where it is present and not zero.
     seen_values = (np.isfinite(values) & (values != 0)).sum(axis=0)
+    # The mean vector of a kind that a handful of patients has would be nearly theirs.
+    frequent_kinds = {
+        block.kind for block in training.embeddings if (~block.missing).sum() >= minimum_patients
+    }
     reference = training.reference
     return FeatureReference(
         _at_least(reference.count_names, seen_counts, minimum_patients),
         _at_least(reference.measurement_names, seen_values, minimum_patients),
-        reference.embedding_dimensions,
+        tuple(item for item in reference.embedding_dimensions if item[0] in frequent_kinds),
     )
 
 

@@ -56,6 +56,17 @@ def shown_parts(parts: Sequence[int], minimum_cell: int) -> tuple[ShownCount, ..
     )
 
 
+def shown_share(described: int, records: int, minimum_cell: int) -> str:
+    """Return described / records in percent, coarse where it would give a small count away."""
+    if records < minimum_cell:
+        return "-"
+    if shown(records - described, minimum_cell).value is None:
+        return f"≥ {100 * (records - minimum_cell + 1) // records} %"
+    if shown(described, minimum_cell).value is None:
+        return f"≤ {-(-100 * (minimum_cell - 1) // records)} %"
+    return f"{100 * described / records:.1f} %"
+
+
 def shown_chain(remaining: Sequence[int], minimum_cell: int) -> ShownChain:
     """Return a falling series of counts and its steps, with no small step left to subtract.
 

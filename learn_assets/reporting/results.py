@@ -18,7 +18,13 @@ from learn_assets import __version__
 from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.performance import ModelCurves, curves
 from learn_assets.lake import Lake
-from learn_assets.reporting.disclosure import ShownCount, shown, shown_chain, shown_parts
+from learn_assets.reporting.disclosure import (
+    ShownCount,
+    shown,
+    shown_chain,
+    shown_parts,
+    shown_share,
+)
 from learn_assets.reporting.labels import feature_set_rank
 from learn_assets.reporting.setup import Fact, limits, setup_facts
 from learn_assets.schemas.registry import VALIDATED
@@ -313,21 +319,10 @@ def _coverage(study: Study, lake: Lake) -> tuple[CoverageRow, ...]:
             row["kind"],
             row["code_system"],
             shown(row["records"], minimum),
-            _share_text(row["described"], row["records"], minimum),
+            shown_share(row["described"], row["records"], minimum),
         )
         for row in table.sort("kind", "code_system").iter_rows(named=True)
     )
-
-
-def _share_text(described: int, records: int, minimum: int) -> str:
-    """Return described / records in percent, coarse where it would give a small count away."""
-    if records < minimum:
-        return "-"
-    if shown(records - described, minimum).value is None:
-        return f"≥ {100 * (records - minimum + 1) // records} %"
-    if shown(described, minimum).value is None:
-        return f"≤ {-(-100 * (minimum - 1) // records)} %"
-    return f"{100 * described / records:.1f} %"
 
 
 def _quarantine(study: Study, lake: Lake) -> tuple[QuarantineRow, ...]:

@@ -13,10 +13,12 @@ from learn_assets.study import Study
 class Coverage:
     """Share of records with a description by kind; `below` names the kinds with too small a share.
 
-    Kinds without any record are in neither.
+    `counts` are the described records and all records behind each share. Kinds without any record
+    are in none of these.
     """
 
     by_kind: dict[str, float]
+    counts: dict[str, tuple[int, int]]
     below: tuple[str, ...]
 
 
@@ -27,9 +29,11 @@ def coverage_below(study: Study, description_coverage: pl.DataFrame) -> Coverage
     """
     totals = (
         description_coverage.group_by("kind")
-        .agg(pl.col("described").sum() / pl.col("records").sum())
+        .agg(pl.col("described").sum(), pl.col("records").sum())
         .sort("kind")
     )
-    by_kind = dict(totals.iter_rows())
+    counts = {kind: (described, records) for kind, described, records in totals.iter_rows()}
+    by_kind = {kind: described / records for kind, (described, records) in counts.items()}
     minimum = study.vocabulary.minimum_coverage
-    return Coverage(by_kind, tuple(kind for kind, share in by_kind.items() if share < minimum))
+    below = tuple(kind for kind, share in by_kind.items() if share < minimum)
+    return Coverage(by_kind, counts, below)

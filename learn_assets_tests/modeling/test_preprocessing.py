@@ -75,6 +75,20 @@ def test_feature_sets_take_their_blocks(blocks: FeatureBlocks) -> None:
     }
 
 
+def test_the_vector_of_a_kind_that_few_patients_have_is_not_learned(blocks: FeatureBlocks) -> None:
+    block = blocks.embeddings[0]
+    rare = np.ones(len(blocks), dtype=np.bool_)
+    rare[:2] = False
+    changed = replace(blocks, embeddings=(replace(block, missing=rare), *blocks.embeddings[1:]))
+    fitted = fit_preprocessing(changed, OPTIONS)
+    kinds = [kind for kind, _ in fitted.reference.embedding_dimensions]
+    assert kinds == [other.kind for other in blocks.embeddings[1:]]
+    vectors = [column.name for column in fitted.columns if column.block == "embeddings"]
+    assert vectors
+    assert not any(block.kind in name for name in vectors)
+    assert fitted.transform(changed).shape == (len(blocks), len(fitted.columns))
+
+
 def test_a_held_out_value_changes_no_learned_number(blocks: FeatureBlocks) -> None:
     """Planted extremes in held-out rows leave everything learned from the others alone."""
     training = np.arange(60)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_assets.reporting.disclosure import WITHHELD, shown, shown_chain, shown_parts
+from learn_assets.reporting.disclosure import WITHHELD, shown, shown_chain, shown_parts, shown_share
 
 MINIMUM = 11
 counts = st.one_of(st.integers(0, 25), st.integers(0, 5000))
@@ -73,3 +73,12 @@ def test_a_chain_without_small_steps_is_shown_whole() -> None:
 def test_a_rising_chain_is_refused() -> None:
     with pytest.raises(ValueError, match="rise"):
         shown_chain([10, 20], MINIMUM)
+
+
+@pytest.mark.parametrize("small", [1, 10])
+def test_a_share_does_not_give_a_small_count_away(small: int) -> None:
+    texts = {shown_share(1000 - count, 1000, 11) for count in range(1, 11)}
+    assert len(texts) == 1
+    assert len({shown_share(count, 1000, 11) for count in range(1, 11)}) == 1
+    assert shown_share(small, small, 11) == "-"
+    assert shown_share(500, 1000, 11) == "50.0 %"
