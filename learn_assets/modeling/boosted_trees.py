@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from learn_assets.modeling.arrays import FloatMatrix, FloatVector, Labels, read_json, write_json
+from learn_assets.modeling.arrays import (
+    FloatMatrix,
+    FloatVector,
+    IndexVector,
+    Labels,
+    read_json,
+    write_json,
+)
 from learn_assets.modeling.platt import PlattScaling, fit_platt, inner_folds
 
 if TYPE_CHECKING:
-    from xgboost import Booster
+    from xgboost import Booster, QuantileDMatrix
 
 _BOOSTER = "booster.ubj"
 _SETTINGS = "settings.json"
+_ROUNDS_A_LOOK = 10
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,11 @@ class BoostedTrees:
 
 @dataclass(frozen=True)
 class BoostedTreesSettings:
-    """Tree and shrinkage settings; calibration_folds 0 leaves the margins as they are."""
+    """Tree and shrinkage settings; calibration_folds 0 leaves the margins as they are.
+
+    patience: rounds without a lower held-out log loss of the inner folds that end boosting, None to
+    always take all `rounds`. The final trees are as many as had the lowest loss.
+    """
 
     rounds: int = 100
     depth: int = 3
@@ -64,19 +76,60 @@ class BoostedTreesSettings:
     minimum_child_weight: float = 2.0
     bins: int = 32
     calibration_folds: int = 3
+    patience: int | None = 10
 
     def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> BoostedTrees:
-        """Fit on one thread; probabilities come from margins of inner folds."""
-        folds = inner_folds(labels, self.calibration_folds, seed) if self.calibration_folds else []
-        held_out_margin = np.zeros(len(labels))
-        for training, held_out in folds:
-            booster = self._boost(matrix[training], labels[training], seed)
-            held_out_margin[held_out] = _margins(booster, matrix[held_out])
-        platt = fit_platt(held_out_margin, labels) if folds else PlattScaling()
-        return BoostedTrees(self._boost(matrix, labels, seed), platt)
-
-    def _boost(self, matrix: FloatMatrix, labels: Labels, seed: int) -> Booster:
+        """Fit on one thread; rounds and probabilities come from margins of inner folds."""
         import xgboost
+
+        whole = xgboost.QuantileDMatrix(matrix, labels, max_bin=self.bins, nthread=1)
+        folds = inner_folds(labels, self.calibration_folds, seed) if self.calibration_folds else []
+        if not folds:
+            booster = self._booster(whole, seed)
+            self._boost(booster, whole, 0, self.rounds)
+            return BoostedTrees(booster, PlattScaling())
+        rounds, margins = self._held_out_margins(matrix, labels, folds, whole, seed)
+        booster = self._booster(whole, seed)
+        self._boost(booster, whole, 0, rounds)
+        return BoostedTrees(booster, fit_platt(margins, labels))
+
+    def _held_out_margins(
+        self,
+        matrix: FloatMatrix,
+        labels: Labels,
+        folds: list[tuple[IndexVector, IndexVector]],
+        whole: QuantileDMatrix,
+        seed: int,
+    ) -> tuple[int, FloatVector]:
+        """Return the best number of rounds and the held-out margins there.
+
+        The inner folds share the bins of the whole training set, as the final trees do.
+        """
+        import xgboost
+
+        parts = [
+            xgboost.QuantileDMatrix(
+                matrix[training], labels[training], ref=whole, max_bin=self.bins, nthread=1
+            )
+            for training, _ in folds
+        ]
+        boosters = [self._booster(part, seed) for part in parts]
+        best_loss, best_rounds, best_margins = float("inf"), self.rounds, np.zeros(len(labels))
+        for done in range(0, self.rounds, _ROUNDS_A_LOOK):
+            reached = min(done + _ROUNDS_A_LOOK, self.rounds)
+            margins = np.zeros(len(labels))
+            for booster, part, (_, held_out) in zip(boosters, parts, folds, strict=True):
+                self._boost(booster, part, done, reached)
+                margins[held_out] = _margins(booster, matrix[held_out])
+            loss = float(np.mean(np.logaddexp(0.0, margins) - labels * margins))
+            if loss < best_loss:
+                best_loss, best_rounds, best_margins = loss, reached, margins
+            if self.patience is not None and reached - best_rounds >= self.patience:
+                break
+        return best_rounds, best_margins
+
+    def _booster(self, data: QuantileDMatrix, seed: int) -> Booster:
+        from xgboost import Booster
 
         parameters = {
             "objective": "binary:logistic",
@@ -91,8 +144,11 @@ class BoostedTreesSettings:
             "nthread": 1,
             "verbosity": 0,
         }
-        data = xgboost.QuantileDMatrix(matrix, labels, max_bin=self.bins, nthread=1)
-        return xgboost.train(parameters, data, num_boost_round=self.rounds)
+        return Booster(parameters, [data])
+
+    def _boost(self, booster: Booster, data: QuantileDMatrix, start: int, stop: int) -> None:
+        for step in range(start, stop):
+            booster.update(data, step)
 
 
 def _margins(booster: Booster, matrix: FloatMatrix) -> FloatVector:

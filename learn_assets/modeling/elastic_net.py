@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ from scipy.special import expit
 from learn_assets.modeling.arrays import (
     FloatMatrix,
     FloatVector,
+    IndexVector,
     Labels,
     read_arrays,
     write_arrays,
@@ -61,12 +63,14 @@ class ElasticNetSettings:
     """Shape of the penalty and of the path it is chosen from.
 
     mixing: share of the L1 penalty. The path falls from the smallest penalty that leaves no column
-    to `path_end` times it, in `path_steps` equal ratios.
+    to `path_end` times it, in `path_steps` equal ratios, and is left after `patience` steps without
+    a lower held-out log loss.
     """
 
     mixing: float = 0.5
     path_steps: int = 10
     path_end: float = 0.03
+    patience: int = 2
     inner_folds: int = 3
     calibrated: bool = True
 
@@ -78,19 +82,39 @@ class ElasticNetSettings:
         path = self._path(matrix, labels)
         folds = inner_folds(labels, self.inner_folds, seed)
         if not folds:
-            fitted = fit_path(matrix, labels, path[:1], self.mixing)[0]
-            return ElasticNet(fitted[0], fitted[1], float(path[0]), PlattScaling())
-        held_out_decision = np.zeros((len(path), len(labels)))
-        for training, held_out in folds:
-            steps = fit_path(matrix[training], labels[training], path, self.mixing)
-            for number, (coefficients, intercept) in enumerate(steps):
-                decision = matrix[held_out] @ coefficients + intercept
-                held_out_decision[number, held_out] = decision
-        losses = [_log_loss(decision, labels) for decision in held_out_decision]
-        best = int(np.argmin(losses))
-        coefficients, intercept = fit_path(matrix, labels, path[: best + 1], self.mixing)[-1]
-        platt = fit_platt(held_out_decision[best], labels) if self.calibrated else PlattScaling()
+            coefficients, intercept = next(fit_path(matrix, labels, path[:1], self.mixing))
+            return ElasticNet(coefficients, intercept, float(path[0]), PlattScaling())
+        best, held_out_decision = self._held_out_decision(matrix, labels, folds, path)
+        *_, (coefficients, intercept) = fit_path(matrix, labels, path[: best + 1], self.mixing)
+        platt = fit_platt(held_out_decision, labels) if self.calibrated else PlattScaling()
         return ElasticNet(coefficients, intercept, float(path[best]), platt)
+
+    def _held_out_decision(
+        self,
+        matrix: FloatMatrix,
+        labels: Labels,
+        folds: list[tuple[IndexVector, IndexVector]],
+        path: FloatVector,
+    ) -> tuple[int, FloatVector]:
+        """Return the best step of the path and the held-out linear predictors there.
+
+        The folds walk the path side by side, so all can stop where it only gets worse: its weak end
+        has the most columns and costs the most.
+        """
+        walks = [
+            fit_path(matrix[training], labels[training], path, self.mixing) for training, _ in folds
+        ]
+        best, best_loss, best_decision = 0, float("inf"), np.zeros(len(labels))
+        for number, steps in enumerate(zip(*walks, strict=True)):
+            decision = np.zeros(len(labels))
+            for (coefficients, intercept), (_, held_out) in zip(steps, folds, strict=True):
+                decision[held_out] = matrix[held_out] @ coefficients + intercept
+            loss = _log_loss(decision, labels)
+            if loss < best_loss:
+                best, best_loss, best_decision = number, loss, decision
+            if number - best >= self.patience:
+                break
+        return best, best_decision
 
     def _path(self, matrix: FloatMatrix, labels: Labels) -> FloatVector:
         gradient = matrix.T @ (labels - labels.mean()) / len(labels)
@@ -101,8 +125,8 @@ class ElasticNetSettings:
 
 def fit_path(
     matrix: FloatMatrix, labels: Labels, penalties: FloatVector, mixing: float
-) -> list[tuple[FloatVector, float]]:
-    """Return (coefficients, intercept) at each penalty, strongest first, each starting the next.
+) -> Iterator[tuple[FloatVector, float]]:
+    """Yield (coefficients, intercept) at each penalty, strongest first, each starting the next.
 
     Minimizes mean log loss + penalty * (mixing * |b|_1 + (1 - mixing) / 2 * |b|_2^2), intercept
     free. Method: reweighted least squares by coordinate descent with the sequential strong rule
@@ -113,7 +137,6 @@ def fit_path(
     intercept = _free_intercept(labels)
     gradient = _gradient(matrix, labels, coefficients, intercept)
     previous = float(np.abs(gradient).max()) / mixing
-    steps = []
     for penalty in penalties:
         likely = np.abs(gradient) >= mixing * (2 * penalty - previous)
         working = np.flatnonzero(likely | (coefficients != 0))
@@ -131,9 +154,8 @@ def fit_path(
             if not len(left_out):
                 break
             working = np.union1d(working, left_out)
-        steps.append((coefficients.copy(), intercept))
+        yield coefficients.copy(), intercept
         previous = float(penalty)
-    return steps
 
 
 def _reweighted(
@@ -151,7 +173,14 @@ def _reweighted(
     coefficients, intercept = start
     if not len(coefficients):
         return coefficients, _free_intercept(labels)
-    model = LeastSquaresNet(l1_ratio=mixing, warm_start=True, tol=1e-5, max_iter=10_000)
+    model = LeastSquaresNet(
+        l1_ratio=mixing,
+        # Few columns: a sweep over their products costs less than one over all rows.
+        precompute=matrix.shape[1] < matrix.shape[0] // 2,
+        warm_start=True,
+        tol=1e-5,
+        max_iter=10_000,
+    )
     for _ in range(_REWEIGHTINGS):
         linear = matrix @ coefficients + intercept
         probability = expit(linear)

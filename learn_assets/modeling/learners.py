@@ -69,7 +69,9 @@ def preset_learner(
     }
     published: dict[LearnerName, Learner] = {
         "svm": SupportVectorSettings(cost=1.0, calibration_folds=5),
-        "random_forest": RandomForestSettings(trees=100, minimum_leaf=1, calibrated=False),
+        "random_forest": RandomForestSettings(
+            trees=100, minimum_leaf=1, row_share=1.0, bins=None, calibrated=False
+        ),
         "xgboost": BoostedTreesSettings(
             rounds=100,
             depth=6,

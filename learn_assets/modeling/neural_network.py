@@ -90,8 +90,8 @@ class NeuralNetworkSettings:
     decoupled_decay: bool = True
     clip_norm: float = 3.0
     epochs: int = 30
-    patience: int = 5
-    batch: int = 128
+    patience: int = 3
+    batch: int = 256
     ensemble_folds: int = 3
 
     def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> NeuralNetwork:

@@ -11,11 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from learn_assets.evaluation.discrimination import auroc
+from learn_assets.modeling.boosted_trees import BoostedTreesSettings
 from learn_assets.modeling.elastic_net import fit_path
 from learn_assets.modeling.learners import load_model, preset_learner
 from learn_assets.modeling.neural_network import NeuralNetworkSettings, published_network
 from learn_assets.modeling.platt import fit_platt, inner_folds
-from learn_assets.modeling.random_forest import RandomForestSettings
+from learn_assets.modeling.random_forest import RandomForestSettings, bin_columns
 from learn_assets.modeling.support_vector import SupportVectorSettings, radial_kernel
 from learn_assets.study import LearnerName
 
@@ -114,11 +115,45 @@ def test_forest_arrays_vote_as_the_library_forest() -> None:
 
     matrix, labels = rows()
     unseen, _ = rows(seed=1)
-    ours = RandomForestSettings(trees=20, minimum_leaf=5, calibrated=False).fit(matrix, labels, 3)
+    settings = RandomForestSettings(trees=20, row_share=1.0, bins=None, calibrated=False)
+    ours = settings.fit(matrix, labels, 3)
     oracle = RandomForestClassifier(20, min_samples_leaf=5, random_state=3).fit(matrix, labels)
     np.testing.assert_allclose(
         ours.predict_probability(unseen), oracle.predict_proba(unseen)[:, 1], atol=1e-12
     )
+
+
+@pytest.mark.parametrize("bins", [4, 16])
+def test_binned_columns_split_as_their_codes_do(bins: int) -> None:
+    generator = np.random.default_rng(5)
+    matrix = generator.normal(size=(200, 6)).astype(np.float32)
+    matrix[:, 3:] = generator.poisson(0.4, size=(200, 3))
+    binned = bin_columns(matrix, bins)
+    assert binned.codes.max() < bins
+    for column, codes, cuts in zip(matrix.T, binned.codes.T, binned.cuts, strict=True):
+        for code, cut in enumerate(cuts):
+            np.testing.assert_array_equal(codes <= code, column <= cut)
+
+
+def test_forest_on_binned_columns_equals_the_library_forest_on_codes() -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    matrix, labels = rows()
+    binned = bin_columns(matrix, 16)
+    settings = RandomForestSettings(trees=20, row_share=1.0, calibrated=False)
+    ours = settings.fit(matrix, labels, 3).predict_probability(matrix)
+    oracle = RandomForestClassifier(20, min_samples_leaf=5, random_state=3)
+    oracle.fit(binned.codes, labels)
+    np.testing.assert_allclose(ours, oracle.predict_proba(binned.codes)[:, 1], atol=1e-12)
+
+
+def test_boosting_stops_where_the_held_out_loss_no_longer_falls() -> None:
+    matrix, labels = rows()
+    noise = np.random.default_rng(1).permutation(labels)
+    stopped = BoostedTreesSettings(rounds=100, patience=10).fit(matrix, noise, 3)
+    full = BoostedTreesSettings(rounds=30, patience=None, calibration_folds=0)
+    assert stopped.booster.num_boosted_rounds() < 100
+    assert full.fit(matrix, noise, 3).booster.num_boosted_rounds() == 30
 
 
 def test_calibration_never_turns_a_ranking_round() -> None:
