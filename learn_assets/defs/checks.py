@@ -10,6 +10,7 @@ from learn_assets.defs.metadata import shown_count
 from learn_assets.defs.partitions import cell_partitions, window_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
+from learn_assets.library_errors import values_hidden
 from learn_assets.study import Study
 from learn_assets.validation.contracts import CheckOutcome, check_table
 
@@ -42,7 +43,8 @@ def judged(
     """Judge a table and record the verdict: a table that failed is never taken for finished."""
     place = place_of(context)
     stamp = lake.stamp(table, *place)
-    outcome = judge()
+    with values_hidden():
+        outcome = judge()
     if stamp is not None:
         provenance.record_verdict(lake, table, stamp.fingerprint, *place, passed=outcome.passed)
     return outcome

@@ -14,6 +14,7 @@ from learn_assets.defs.partitions import window_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import begin_step, data_run
 from learn_assets.lake import Lake
+from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import TABLES
 from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import Study
@@ -98,7 +99,8 @@ def _sql_op(
         window = study.window(context.partition_key) if context.has_partition_key else None
         tables = sorted(key.path[-1] for key in context.selected_asset_keys)
         finish = begin_step(context, opened, _inputs(study, opened, window), window)
-        report = run_models(study, opened, tables, window)
+        with values_hidden():
+            report = run_models(study, opened, tables, window)
         _warn(context, report, window)
         yield from _results(context, study, report)
         if not report.failed_tests:

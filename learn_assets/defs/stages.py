@@ -12,6 +12,7 @@ from learn_assets.defs import jobs
 from learn_assets.defs.partitions import cell_key, cell_of
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
+from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import TABLES
 from learn_assets.sources.ingest import RAW_TABLES, source_fingerprint
 from learn_assets.study import EncoderChoice, Study
@@ -102,7 +103,8 @@ def cell_step(
     window, encoder = cell_of(context, study)
     inputs = provenance.cell_inputs(study, lake, window, encoder)
     finish = begin_step(context, lake, inputs, window, encoder)
-    yield CellStep(lake, window, encoder)
+    with values_hidden():
+        yield CellStep(lake, window, encoder)
     finish()
 
 
@@ -113,7 +115,8 @@ def data_step(
     """Yield the lake to a step without partitions; mark it when it ends well."""
     lake = resource.open()
     finish = begin_step(context, lake, data_run(study, lake).inputs)
-    yield lake
+    with values_hidden():
+        yield lake
     finish()
 
 
