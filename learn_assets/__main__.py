@@ -9,33 +9,42 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from learn_assets.private_process import keep_private
+
 if TYPE_CHECKING:
     from learn_assets.defs.runner import StageOutcome
     from learn_assets.study import Study
 
-_PRIVATE_ENVIRONMENT = {
-    "DO_NOT_TRACK": "true",
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TRANSFORMERS_VERBOSITY": "error",
-}
 _BAD = {"failed", "blocked"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return the exit status: 0 done, 1 a run failed, 2 a wrong study file."""
+    """Run one command and return the exit status: 0 done, 1 a run failed, 2 a wrong setting."""
+    keep_private()
     options = _parser().parse_args(arguments)
-    for name, value in _PRIVATE_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    if options.study:
-        os.environ["LEARN_STUDY"] = options.study
+    from learn_assets.lake import LakeHomeError
     from learn_assets.study_file import StudyFileError, load_study
 
+    name = options.study or os.environ.get("LEARN_STUDY", "demo")
     try:
-        study = load_study(os.environ.get("LEARN_STUDY", "demo"))
-    except StudyFileError as error:
+        study = load_study(name)
+        _fix_places(name, study)
+        return _run(options, study)
+    except (StudyFileError, LakeHomeError) as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _fix_places(name: str, study: Study) -> None:
+    """Name study and lake by whole paths: the processes we start have another working directory."""
+    from learn_assets.study_file import packaged_studies
+
+    file = name if name in packaged_studies() else str(Path(name).expanduser().resolve())
+    os.environ["LEARN_STUDY"] = file
+    os.environ["LEARN_HOME"] = str(Path(os.environ.get("LEARN_HOME") or study.lake.home).resolve())
+
+
+def _run(options: argparse.Namespace, study: Study) -> int:
     if options.command == "materialize":
         return _materialize(study, force=options.force)
     if options.command == "show":
@@ -93,8 +102,9 @@ def _show(study: Study) -> int:
 
 def _open_ui(study: Study, port: int) -> int:
     from learn_assets.defs.runner import prepare_dagster_home
+    from learn_assets.lake import Lake
 
-    prepare_dagster_home(Path(os.environ.get("LEARN_HOME") or study.lake.home))
+    prepare_dagster_home(Lake.open(study.name, study.lake.home).root.parent)
     project = Path(__file__).parents[1]
     dagster = Path(sys.executable).parent / "dagster"
     command = [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]

@@ -17,6 +17,7 @@ from learn_assets.defs.scores import risk_scores_asset
 from learn_assets.defs.sql import sql_assets
 from learn_assets.defs.validated import validated_assets
 from learn_assets.defs.vocabulary import vocabulary_assets, vocabulary_checks
+from learn_assets.private_process import keep_private
 from learn_assets.schemas import TABLES
 from learn_assets.study import Study
 from learn_assets.study_file import load_study
@@ -56,4 +57,5 @@ def build_definitions(
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the Definitions that the UI, the daemon and `dg` load."""
+    keep_private()
     return build_definitions(load_study(os.environ.get("LEARN_STUDY", "demo")))

@@ -39,7 +39,8 @@ class StageOutcome:
 def prepare_dagster_home(home: Path) -> Path:
     """Point DAGSTER_HOME at a private folder with telemetry off, unless it is already set."""
     folder = Path(os.environ.get("DAGSTER_HOME") or home / "dagster_home").resolve()
-    private_folder(folder)
+    if not folder.exists():
+        private_folder(folder)
     settings = folder / "dagster.yaml"
     if not settings.exists():
         shutil.copyfile(_TEMPLATE, settings)
