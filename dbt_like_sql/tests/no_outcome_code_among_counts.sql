@@ -7,7 +7,7 @@ semi join (
   select recorded.kind || '|' || recorded.code_system || '|' || recorded.lookup_code as feature
   from {{ ref('int_listed_codes') }} as listed
   join {{ ref('int_recorded_codes') }} as recorded using (kind, code_system, code)
-  where listed.list = {{ sql_text(var('outcome').code_list) }} and listed.kind in {{ sql_list(var('outcome').kinds) }}
+  where listed.list = {{ sql_text(var('outcome').code_list) }}
 ) as outcome_code
   on counted.feature = outcome_code.feature or starts_with(counted.feature, outcome_code.feature || '|last-')
 {%- else %}

@@ -15,11 +15,11 @@ join {{ ref('index_events') }} as index_event using (patient_id)
 {%- if var('cohort_mode') == 'derived' %}
 -- Outcome codes before the index date are part of the outcome's own definition: who has one and stays
 -- eligible needs fewer later ones (prospective) or can never become a case (published). As features they
--- would name the label.
+-- would name the label, whichever kind of record carries them.
 anti join (
   select distinct kind, code_system, code
   from {{ ref('int_listed_codes') }}
-  where list = {{ sql_text(var('outcome').code_list) }} and kind in {{ sql_list(var('outcome').kinds) }}
+  where list = {{ sql_text(var('outcome').code_list) }}
 ) as outcome_code using (kind, code_system, code)
 {%- endif %}
 where record.date < index_event.index_date
