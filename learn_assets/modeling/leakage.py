@@ -53,13 +53,6 @@ def assert_no_outcome_feature(feature_names: tuple[str, ...], outcome_codes: pl.
         )
 
 
-def drop_outcome_features(event_counts: pl.DataFrame, outcome_codes: pl.DataFrame) -> pl.DataFrame:
-    """Return the long counts without features that count an outcome code."""
-    names = tuple(event_counts["feature"].unique().sort().to_list())
-    forbidden = forbidden_features(names, outcome_codes)
-    return event_counts.filter(~pl.col("feature").is_in(forbidden))
-
-
 def assert_one_fold_per_patient(predictions: pl.DataFrame) -> None:
     """Raise LeakError when a patient of one model was held out in more than one fold.
 

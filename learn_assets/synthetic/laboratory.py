@@ -16,7 +16,6 @@ from learn_assets.synthetic.patients import Block, Days, Numbers
 
 TITER_CODE = "5048-4"
 SCREEN_CODES = ("8061-4", "42254-3")
-ANA_CODES = (TITER_CODE, *SCREEN_CODES)
 POSITIVE_TEXTS = ("Positive", "POSITIVE", "Detected", "Reactive", "1:80", "1:160", "1:320", "1:640")
 NEGATIVE_TEXTS = ("Negative", "Not detected", "Nonreactive", "<1:40", "1:40")
 POSITIVE_TITERS = (80, 160, 320, 640, 1280)

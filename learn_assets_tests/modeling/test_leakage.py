@@ -11,7 +11,6 @@ from learn_assets.modeling.leakage import (
     assert_disjoint,
     assert_no_outcome_feature,
     assert_one_fold_per_patient,
-    drop_outcome_features,
     forbidden_features,
 )
 
@@ -55,19 +54,6 @@ def test_outcome_code_among_the_features_is_a_leak(feature: str) -> None:
 def test_other_features_pass(feature: str) -> None:
     assert forbidden_features((feature,), OUTCOME) == ()
     assert_no_outcome_feature((feature,), OUTCOME.clear())
-
-
-def test_outcome_features_can_be_dropped() -> None:
-    counts = pl.DataFrame(
-        {
-            "patient_id": ["a", "a"],
-            "feature": ["diagnosis|ICD-10-CM|M3210", "diagnosis|ICD-10-CM|J45"],
-            "count": [1.0, 2.0],
-        }
-    )
-    assert drop_outcome_features(counts, OUTCOME)["feature"].to_list() == [
-        "diagnosis|ICD-10-CM|J45"
-    ]
 
 
 def test_code_list_without_match_is_refused() -> None:
