@@ -148,7 +148,9 @@ class Exclusion(Section):
     """A condition that keeps a patient out of the cohort."""
 
     name: str
-    code_list: str | None = Field(default=None, description="Needed in derived mode.")
+    code_list: str | None = Field(
+        default=None, description="Needed unless the supplied cohort table has a column for it."
+    )
     kinds: tuple[RecordKind, ...] = ("diagnosis",)
     distinct_days: int = Field(default=1, ge=1, le=10)
 
@@ -231,7 +233,10 @@ class CountOptions(Section):
     )
     roll_up_icd: bool = Field(default=True, description="Count ICD categories, not full codes.")
     minimum_patients: int = Field(
-        default=10, ge=1, description="A feature seen in fewer training patients is dropped."
+        default=11,
+        ge=1,
+        description="A feature of fewer training patients is dropped, as is one of fewer than "
+        "`privacy.minimum_cell`.",
     )
 
     @field_validator("look_back_days")
@@ -248,7 +253,8 @@ class VocabularyOptions(Section):
     minimum_coverage: float = Field(default=0.9, ge=0.0, le=1.0)
     packaged_icd: bool = Field(default=True, description="Fill gaps from packaged ICD tables.")
     extra_code_systems: tuple[str, ...] = Field(
-        default=(), description="Code systems accepted besides the TriNetX ones."
+        default=(),
+        description="Code systems accepted besides the ten known ones (OMOP: all are accepted).",
     )
 
 
