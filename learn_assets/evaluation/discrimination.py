@@ -38,42 +38,76 @@ class DelongResult:
     covariance: FloatVector
 
 
-def delong(scores: FloatVector, labels: Labels) -> DelongResult:
+def delong(
+    scores: FloatVector, labels: Labels, folds: npt.NDArray[np.integer] | None = None
+) -> DelongResult:
     """Return AUROCs and DeLong covariance of scores (k, n) for labels (n), 1 = case.
 
-    Method: DeLong et al. 1988 by mid-ranks (Sun & Xu 2014), O(k n log n). OneClassError when cases
-    or controls are absent. With one case or one control the covariance is NaN.
+    folds (n): a case is compared with the controls of its own fold only, every pair counting the
+    same. Out-of-fold scores need this: a fold holding more of the cases was scored by models that
+    saw fewer, so its scores are lower, and pairs across folds put even noise below 0.5.
+
+    Method: DeLong et al. 1988 by mid-ranks (Sun & Xu 2014), O(k n log n); pairs within folds as in
+    Forman & Scholz 2010, Airola et al. 2011. OneClassError when no fold holds a case and a control.
+    With one case or one control the covariance is NaN.
     """
     scores = np.atleast_2d(scores)
     is_case = case_mask(labels)
-    cases, controls = int(is_case.sum()), int((~is_case).sum())
-    overall = np.array([rankdata(row) for row in scores])
-    among_cases = np.array([rankdata(row[is_case]) for row in scores])
-    among_controls = np.array([rankdata(row[~is_case]) for row in scores])
-    # Share of controls each case outranks, and share of cases that outrank each control.
-    case_part = (overall[:, is_case] - among_cases) / controls
-    control_part = 1.0 - (overall[:, ~is_case] - among_controls) / cases
+    groups = np.zeros(len(is_case), dtype=np.int64) if folds is None else folds
+    wins = [
+        _pair_wins(scores[:, groups == fold], is_case[groups == fold]) for fold in np.unique(groups)
+    ]
+    comparable = [won for won in wins if won.of_cases.size and won.of_controls.size]
+    if not comparable:
+        raise OneClassError("needs a fold with at least one case and one control")
+    of_cases = np.concatenate([won.of_cases for won in comparable], axis=1)
+    of_controls = np.concatenate([won.of_controls for won in comparable], axis=1)
+    cases, controls = of_cases.shape[1], of_controls.shape[1]
+    pairs = sum(won.of_cases.shape[1] * won.of_controls.shape[1] for won in comparable)
+    # Scaled so that the mean of both is the AUROC.
+    case_part = of_cases * (cases / pairs)
+    control_part = of_controls * (controls / pairs)
     if min(cases, controls) < 2:
         covariance = np.full((len(scores), len(scores)), np.nan)
     else:
         covariance = np.atleast_2d(np.cov(case_part)) / cases
         covariance = covariance + np.atleast_2d(np.cov(control_part)) / controls
-    return DelongResult(case_part.mean(axis=1), covariance)
+    return DelongResult(of_cases.sum(axis=1) / pairs, covariance)
+
+
+@dataclass(frozen=True)
+class _PairWins:
+    """Controls outranked by each case (k, cases); cases that outrank each control (k, controls)."""
+
+    of_cases: FloatVector
+    of_controls: FloatVector
+
+
+def _pair_wins(scores: FloatVector, is_case: npt.NDArray[np.bool_]) -> _PairWins:
+    overall = rankdata(scores, axis=1)
+    among_cases = rankdata(scores[:, is_case], axis=1)
+    among_controls = rankdata(scores[:, ~is_case], axis=1)
+    cases = float(is_case.sum())
+    return _PairWins(
+        overall[:, is_case] - among_cases, cases - (overall[:, ~is_case] - among_controls)
+    )
 
 
 def auroc(
     scores: FloatVector,
     labels: Labels,
     *,
+    folds: npt.NDArray[np.integer] | None = None,
     level: float = 0.95,
     method: Literal["wald", "logit"] = "logit",
 ) -> Interval:
     """Return AUROC with its DeLong interval, on the logit scale by default (stays inside 0 to 1).
 
     Limits are NaN when there is one case or control only, or when the ranking is perfect on the
-    logit scale. OneClassError when cases or controls are absent.
+    logit scale. folds: out-of-fold scores are compared within folds, see `delong`. OneClassError
+    when cases or controls are absent.
     """
-    result = delong(scores, labels)
+    result = delong(scores, labels, folds)
     estimate = float(result.estimates[0])
     error = float(np.sqrt(result.covariance[0, 0]))
     width = float(norm.ppf(0.5 + level / 2)) * error

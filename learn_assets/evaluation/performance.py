@@ -72,8 +72,9 @@ class Performance:
 class ModelCurves:
     """Curves of one feature set and learner, on grids that show no single patient.
 
-    roc: true-positive rate at each false-positive rate; precision_recall: precision at each recall;
-    `prevalence` is the level line of the latter. Empty, with `reason`, when cells are too small.
+    roc: true-positive rate at each false-positive rate, averaged over the folds. precision_recall:
+    precision at each recall, `prevalence` its level line. Empty, with `reason`, when cells are too
+    small.
     """
 
     feature_set: str
@@ -93,6 +94,7 @@ class _ModelPredictions:
     learner: str
     probabilities: FloatVector
     labels: Labels
+    folds: Labels
 
 
 def performance(
@@ -100,6 +102,7 @@ def performance(
 ) -> Performance:
     """Return every metric of every feature set and learner, from out-of-fold predictions.
 
+    AUROC compares patients of the same fold only; the other metrics pool the folds.
     A metric that does not exist (one class only, separation) is absent with a reason, and counts of
     cases or controls under `minimum_cell` are withheld, and with them what gives them away.
     """
@@ -131,6 +134,7 @@ def _models(cross_validation: pl.DataFrame) -> Iterator[_ModelPredictions]:
             str(learner),
             ordered["probability"].to_numpy().astype(np.float64),
             ordered["label"].to_numpy().astype(np.int64),
+            ordered["fold"].to_numpy().astype(np.int64),
         )
 
 
@@ -150,7 +154,7 @@ def _measured(
     if metric == "prevalence":
         return cases / len(labels)
     measures: dict[str, Callable[[], Interval | float]] = {
-        "auroc": lambda: auroc(scores, labels),
+        "auroc": lambda: auroc(scores, labels, folds=model.folds),
         "auprc": lambda: auprc(scores, labels, resamples=resamples, seed=seed),
         "brier": lambda: brier(scores, labels, resamples=resamples, seed=seed),
         "scaled_brier": lambda: scaled_brier(scores, labels),
@@ -183,8 +187,6 @@ def _curves_of(model: _ModelPredictions, minimum_cell: int) -> ModelCurves:
     found = np.cumsum(model.labels[order])[last_of_tie]
     flagged = last_of_tie + 1
     grid = np.linspace(0.0, 1.0, _CURVE_POINTS)
-    false_positive = np.append(0.0, (flagged - found) / controls)
-    true_positive = np.append(0.0, found / cases)
     # Precision is a step curve in recall: the best precision that still reaches the recall.
     best = np.maximum.accumulate((found / flagged)[::-1])[::-1]
     reach = np.minimum(np.searchsorted(found / cases, grid - 1e-12), len(found) - 1)
@@ -192,9 +194,32 @@ def _curves_of(model: _ModelPredictions, minimum_cell: int) -> ModelCurves:
         feature_set=model.feature_set,
         learner=model.learner,
         false_positive_rate=tuple(grid.tolist()),
-        true_positive_rate=tuple(np.interp(grid, false_positive, true_positive).tolist()),
+        true_positive_rate=tuple(_true_positive_rate(model, grid).tolist()),
         recall=tuple(grid.tolist()),
         precision=tuple(best[reach].tolist()),
         prevalence=cases / len(model.labels),
         calibration=calibration_bins(model.probabilities, model.labels, minimum_cell=minimum_cell),
     )
+
+
+def _true_positive_rate(model: _ModelPredictions, grid: FloatVector) -> FloatVector:
+    """Return the ROC curve of each fold on the grid, averaged with the pairs of a fold as weight.
+
+    The area below is the AUROC within folds that `auroc` gives.
+    """
+    total, pairs = np.zeros(len(grid)), 0
+    for fold in np.unique(model.folds):
+        members = np.flatnonzero(model.folds == fold)
+        ordered = members[np.argsort(-model.probabilities[members], kind="stable")]
+        found = np.cumsum(model.labels[ordered])
+        cases, controls = int(found[-1]), len(members) - int(found[-1])
+        if not cases or not controls:
+            continue
+        last_of_tie = np.append(
+            np.flatnonzero(np.diff(model.probabilities[ordered])), len(members) - 1
+        )
+        true = np.append(0, found[last_of_tie]) / cases
+        false = np.append(0, last_of_tie + 1 - found[last_of_tie]) / controls
+        total += cases * controls * np.interp(grid, false, true)
+        pairs += cases * controls
+    return total / pairs if pairs else total

@@ -112,3 +112,51 @@ def test_auprc_interval_is_reproducible_and_holds_the_estimate() -> None:
     first, second = (auprc(scores, labels, resamples=200, seed=5) for _ in range(2))
     assert first == second
     assert first.lower < first.estimate < first.upper
+
+
+@given(seed=st.integers(0, 500), folds=st.integers(1, 4))
+def test_areas_within_folds_equal_comparing_every_pair_of_a_fold(seed: int, folds: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = np.append([0, 1], generator.integers(0, 2, 40))
+    scores = generator.integers(0, 6, 42).astype(float)
+    fold = np.append([0, 0], generator.integers(0, folds, 40))
+    pairs = [
+        0.5 * (scores[case] == scores[control]) + (scores[case] > scores[control])
+        for case in np.flatnonzero(labels == 1)
+        for control in np.flatnonzero(labels == 0)
+        if fold[case] == fold[control]
+    ]
+    assert auroc(scores, labels, folds=fold).estimate == pytest.approx(np.mean(pairs))
+
+
+def test_one_fold_is_the_pooled_area() -> None:
+    generator = np.random.default_rng(3)
+    labels = generator.integers(0, 2, 50)
+    scores = generator.normal(labels, 1.0)
+    assert auroc(scores, labels) == auroc(scores, labels, folds=np.full(50, 7))
+
+
+def test_levels_of_folds_do_not_move_the_area_within_folds() -> None:
+    """Folds with more cases score lower, as out-of-fold predictions of a constant do."""
+    labels = np.repeat([1, 0, 1, 0], [8, 100, 7, 101])
+    fold = np.repeat([0, 1], 108)
+    level = np.where(fold == 0, 0.045, 0.046)
+    assert auroc(level, labels).estimate < 0.49
+    assert auroc(level, labels, folds=fold).estimate == pytest.approx(0.5)
+
+
+def test_interval_within_folds_covers_about_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(11)
+    labels = np.repeat([1, 0], [40, 160])
+    fold = np.arange(200) % 5
+    intervals = [
+        auroc(generator.normal(labels + fold, 1.0), labels, folds=fold) for _ in range(300)
+    ]
+    truth = 0.7602
+    covered = np.mean([item.lower <= truth <= item.upper for item in intervals])
+    assert 0.91 <= covered <= 0.985
+
+
+def test_folds_without_a_pair_have_no_area() -> None:
+    with pytest.raises(OneClassError):
+        auroc(np.arange(4.0), np.array([1, 1, 0, 0]), folds=np.array([0, 0, 1, 1]))

@@ -100,3 +100,13 @@ def test_curves_of_few_cases_are_not_shown() -> None:
     assert curve.reason is not None
     assert curve.false_positive_rate == ()
     assert curve.calibration == ()
+
+
+def test_the_roc_curve_has_the_area_that_is_reported() -> None:
+    frame = predictions().with_columns(pl.col("probability") * (1 - 0.1 * pl.col("fold")))
+    curve = curves(frame, minimum_cell=11)[0]
+    area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
+    reported = performance(frame, minimum_cell=11, resamples=20).frame.filter(
+        pl.col("metric") == "auroc"
+    )
+    assert area == pytest.approx(reported["estimate"][0], abs=0.005)

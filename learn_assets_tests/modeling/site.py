@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 
@@ -48,12 +46,6 @@ def cell_tables(
         patient_embeddings=_embeddings(ids, risk, generator),
         encoder=ENCODER,
     )
-
-
-def permuted(tables: CellTables, seed: int) -> CellTables:
-    """Return the tables with labels shuffled over the patients, so that nothing predicts them."""
-    labels = tables.cohort["label"].shuffle(seed=seed)
-    return replace(tables, cohort=tables.cohort.with_columns(labels))
 
 
 def _counts(ids: list[str], risk: np.ndarray, generator: np.random.Generator) -> pl.DataFrame:
