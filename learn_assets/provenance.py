@@ -29,7 +29,7 @@ _BUNDLES = ("trained_models", "model_bundle")
 _PARTS = {"rxnorm_release": tuple(spec.table for spec in RRF_TABLES)}
 _ABSENT = "absent"
 
-_WINDOW_TABLES = (
+WINDOW_TABLES = (
     "index_events",
     "exclusion_events",
     "cohort_feature",
@@ -37,7 +37,14 @@ _WINDOW_TABLES = (
     "int_latest_measurement",
     "int_record_totals",
 )
-_CELL_TABLES = ("cohort", "scoring_population", "event_counts", "latest_measurement")
+CELL_TABLES = (
+    "narratives",
+    "code_list",
+    "cohort",
+    "scoring_population",
+    "event_counts",
+    "latest_measurement",
+)
 
 # Whose code decides the tables of a stage; SQL is told by the hash of the dbt project.
 _DATA_CODE = ("sources", "synthetic", "validation", "vocabulary", "schemas")
@@ -75,14 +82,14 @@ def data_inputs(study: Study, source_fingerprint: str) -> str:
 def window_inputs(study: Study, lake: Lake, window: Window) -> str:
     """Return the fingerprint of all that one window's tables depend on."""
     rules = [study.cohort.model_dump_json(), _counting(study)]
-    tables = fingerprints(lake, _WINDOW_TABLES)
+    tables = fingerprints(lake, WINDOW_TABLES)
     return _digest([window.key, project_fingerprint(), *rules, *tables.values()])
 
 
 def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
     """Return the fingerprint of all that one cell's embeddings and models depend on."""
     rules = _texts([encoder, study.models, study.counts, study.privacy])
-    tables = fingerprints(lake, ("narratives", "code_list", *_CELL_TABLES), window)
+    tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(
         [window.key, _revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]
     )
@@ -145,6 +152,17 @@ def record_verdict(
     _write(path, {"fingerprint": fingerprint, "passed": passed})
 
 
+def refused(lake: Lake, tables: Iterable[str], window: Window | None = None) -> tuple[str, ...]:
+    """Return the tables that stand in the lake although they failed a check, sorted."""
+    found = fingerprints(lake, tables, window)
+    places = {None, window}
+    return tuple(
+        table
+        for table in sorted(found)
+        if any(_verdict(lake, table, found[table], place) is False for place in places)
+    )
+
+
 def is_current(
     lake: Lake,
     steps: Iterable[str],
@@ -181,22 +199,25 @@ def _step_is_current(
     if fingerprints(lake, touched, window, encoder) != touched:
         return False
     return all(
-        _passed(lake, table, fingerprint, window, encoder)
+        _verdict(lake, table, fingerprint, window, encoder) is True
         for table, fingerprint in found.writes.items()
         if table in checked
     )
 
 
-def _passed(
+def _verdict(
     lake: Lake,
     table: str,
     fingerprint: str,
     window: Window | None,
-    encoder: EncoderChoice | None,
-) -> bool:
+    encoder: EncoderChoice | None = None,
+) -> bool | None:
+    """Return what was said of a table with this content, None when nothing was."""
     path = _path(lake, f"contract.{table}", window, encoder)
-    wanted = {"fingerprint": fingerprint, "passed": True}
-    return path.exists() and bool(json.loads(path.read_text(encoding="utf-8")) == wanted)
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return bool(found["passed"]) if found["fingerprint"] == fingerprint else None
 
 
 def _fingerprint(

@@ -43,13 +43,20 @@ def _schedule(
         stale = [run for run in runs_of(study, lake.open()) if not run.current]
         if not stale:
             return dg.SkipReason(f"{job}: every partition was made from what is in the lake now")
+        ready = [run for run in stale if not run.refused]
+        if not ready:
+            tables = ", ".join(sorted({table for run in stale for table in run.refused}))
+            return dg.SkipReason(
+                f"{job}: waits, because checks failed on {tables}; look at these checks, mend what "
+                "they found and materialize the tables again"
+            )
         month = context.scheduled_execution_time.strftime("%Y-%m")
         return [
             dg.RunRequest(
                 run_key=f"{month}:{run.partition_key or job}:{run.inputs[:16]}",
                 partition_key=run.partition_key,
             )
-            for run in stale
+            for run in ready
         ]
 
     return schedule

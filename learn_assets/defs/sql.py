@@ -103,6 +103,8 @@ def _sql_op(
             report = run_models(study, opened, tables, window)
         _warn(context, report, window)
         yield from _results(context, study, report)
+        for table in sorted({test.table for test in report.failed_tests}):
+            _refuse(opened, table, window)
         if not report.failed_tests:
             finish()
 
@@ -123,6 +125,13 @@ def _results(
                 passed=test.passed,
                 metadata={"failing_rows": shown_count(study, test.failing_rows)},
             )
+
+
+def _refuse(lake: Lake, table: str, window: Window | None) -> None:
+    place = window if lake.stamp(table, window) else None
+    stamp = lake.stamp(table, place)
+    if stamp is not None:
+        provenance.record_verdict(lake, table, stamp.fingerprint, place, passed=False)
 
 
 def _warn(

@@ -31,12 +31,16 @@ DATA_STEPS = (
 
 @dataclass(frozen=True)
 class StageRun:
-    """One run of a stage: the job, its partition, and the fingerprint of what goes in."""
+    """One run of a stage: the job, its partition, and the fingerprint of what goes in.
+
+    `refused` names tables it would read that stand in the lake although they failed a check.
+    """
 
     job: str
     inputs: str
     current: bool
     partition_key: str | dg.MultiPartitionKey | None = None
+    refused: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -66,6 +70,7 @@ def window_runs(study: Study, lake: Lake) -> list[StageRun]:
             inputs := provenance.window_inputs(study, lake, window),
             provenance.is_current(lake, WINDOW_STEPS, inputs, window, checked=TABLES),
             window.key,
+            provenance.refused(lake, provenance.WINDOW_TABLES),
         )
         for window in study.windows
     ]
@@ -79,6 +84,7 @@ def cell_runs(study: Study, lake: Lake) -> list[StageRun]:
             inputs := provenance.cell_inputs(study, lake, window, encoder),
             provenance.is_current(lake, jobs.CELL_ASSETS, inputs, window, encoder, checked=TABLES),
             cell_key(window, encoder),
+            provenance.refused(lake, provenance.CELL_TABLES, window),
         )
         for window in study.windows
         for encoder in study.encoders
