@@ -90,7 +90,10 @@ class CodeEntry(Section):
 
     code_system: str
     codes: tuple[str, ...] = Field(min_length=1)
-    match: Literal["exact", "prefix"] = "prefix"
+    match: Literal["exact", "prefix"] | None = Field(
+        default=None,
+        description="`prefix`: also every code below; none: `prefix` for ICD codes, else `exact`.",
+    )
     include_descendants: bool = Field(
         default=False, description="OMOP only: also every descendant in concept_ancestor."
     )

@@ -42,7 +42,8 @@ def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.Data
     """Return the table `code_list` of a study: list, code_system, code, match.
 
     A study's list replaces the packaged one of its name. Codes are upper case, ICD codes without
-    dot. `resolve` turns OMOP concept ids into codes of the records; each then matches exactly.
+    dot and, unless the list says otherwise, with every code below them. `resolve` turns OMOP
+    concept ids into codes of the records; each then matches exactly.
     UnknownCodeListError when a rule names a list that does not exist; ValueError for a code system
     that no record of the study can have, for OMOP concepts without `resolve`, and when none of a
     list's concepts is in the vocabulary.
@@ -79,8 +80,10 @@ def _rows(
                 yield name, code_system, comparable_code(code_system, code), "exact"
             continue
         code_system = _code_system(name, entry, systems)
+        # Only ICD codes say by their first characters where they belong.
+        match = entry.match or ("prefix" if code_system.startswith("ICD-") else "exact")
         for code in entry.codes:
-            yield name, code_system, comparable_code(code_system, code), entry.match
+            yield name, code_system, comparable_code(code_system, code), match
 
 
 def _code_system(name: str, entry: CodeEntry, systems: CodeSystems) -> str:

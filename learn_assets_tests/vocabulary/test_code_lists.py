@@ -89,3 +89,17 @@ def test_a_code_system_no_record_can_have_is_an_error() -> None:
     extra = study.vocabulary.model_copy(update={"extra_code_systems": ("ICD-10",)})
     accepted = study.model_copy(update={"vocabulary": extra})
     assert codes(accepted, "index") == {("ICD-10", "K922", "prefix")}
+
+
+def test_only_icd_codes_stand_for_those_below_them_unless_the_list_says_so() -> None:
+    entries: list[dict[str, object]] = [
+        {"code_system": "icd9cm", "codes": ["710"]},
+        {"code_system": "RxNorm", "codes": ["5521"]},
+        {"code_system": "CPT", "codes": ["992"], "match": "prefix"},
+    ]
+    assert codes(with_list(entries), "index") == {
+        ("ICD-9-CM", "710", "prefix"),
+        # RxNorm 55210 has nothing to do with 5521.
+        ("RxNorm", "5521", "exact"),
+        ("CPT", "992", "prefix"),
+    }
