@@ -1,0 +1,121 @@
+"""What the UI shows before anything has run: what every asset is, whose, and how it looks."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from learn_assets.definitions import build_definitions
+from learn_assets.defs.metadata import COLUMN_SCHEMA
+from learn_assets.defs.resources import LakeResource
+from learn_assets.lake import Lake
+from learn_assets.schemas import TABLES
+from learn_assets_tests.defs.made import MadeStudy
+
+# What is not one table: four files of a release, models, a page.
+NOT_A_TABLE = {"rxnorm_release", "trained_models", "model_bundle", "results_page"}
+JOBS = ("data_tables", "cohort_tables", "risk_models", "results")
+
+
+def test_every_asset_has_owner_group_kinds_and_description(definitions: dg.Definitions) -> None:
+    for spec in definitions.resolve_all_asset_specs():
+        shown = (spec.owners, spec.group_name, spec.kinds, spec.description)
+        assert all(shown), spec.key
+        assert spec.group_name != "default", spec.key
+
+
+def test_every_table_has_a_column_schema(definitions: dg.Definitions) -> None:
+    for spec in definitions.resolve_all_asset_specs():
+        name = spec.key.to_user_string()
+        if name in NOT_A_TABLE:
+            continue
+        schema = spec.metadata[COLUMN_SCHEMA]
+        assert schema.columns, name
+        if name in TABLES:
+            assert all(column.description for column in schema.columns), name
+
+
+def test_every_check_blocks(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert len(graph.asset_check_keys) > len(TABLES)
+    assert [key for key in graph.asset_check_keys if not graph.get_check_spec(key).blocking] == []
+
+
+def test_every_table_with_a_contract_is_checked(definitions: dg.Definitions) -> None:
+    checks = definitions.resolve_asset_graph().asset_check_keys
+    checked = {key.asset_key.to_user_string() for key in checks if key.name == "contract"}
+    assert checked == {*TABLES, "patient_embeddings"}
+
+
+def test_every_asset_is_in_exactly_one_stage(definitions: dg.Definitions) -> None:
+    stages = [
+        {
+            key.to_user_string()
+            for key in definitions.resolve_job_def(job).asset_layer.executable_asset_keys
+        }
+        for job in JOBS
+    ]
+    every = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
+    assert set.union(*stages) == every
+    assert sum(map(len, stages)) == len(every)
+
+
+def test_nothing_is_read_that_no_asset_makes(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert graph.external_asset_keys == set()
+
+
+@pytest.mark.parametrize(
+    ("upstream", "downstream"),
+    [
+        ("raw_diagnosis", "diagnosis"),
+        ("rxnorm_release", "ndc_to_rxnorm"),
+        ("code_list", "index_events"),
+        ("narratives", "patient_embeddings"),
+        ("cohort", "patient_embeddings"),
+        ("patient_embeddings", "cross_validation"),
+        ("trained_models", "risk_scores"),
+        ("performance", "results_page"),
+    ],
+)
+def test_lineage_leads_from_raw_files_to_the_page(
+    definitions: dg.Definitions, upstream: str, downstream: str
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    above = graph.get_ancestor_asset_keys(dg.AssetKey(downstream))
+    assert dg.AssetKey(upstream) in above
+
+
+def test_one_partition_a_window_and_one_a_cell(
+    made: MadeStudy, definitions: dg.Definitions
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    windows = [window.key for window in made.study.windows]
+    cohort = graph.get(dg.AssetKey("cohort")).partitions_def
+    cells = graph.get(dg.AssetKey("risk_scores")).partitions_def
+    assert cohort is not None
+    assert cells is not None
+    assert cohort.get_partition_keys() == windows
+    assert len(cells.get_partition_keys()) == len(windows) * len(made.study.encoders)
+
+
+class FixedLake(LakeResource):
+    """A lake in another place than LEARN_HOME."""
+
+    def open(self) -> Lake:
+        from pathlib import Path
+
+        return Lake(Path(self.home))
+
+
+def test_resource_overrides_replace_the_lake(made: MadeStudy) -> None:
+    elsewhere = FixedLake(study_name="tiny", home=str(made.lake.root))
+    overridden = build_definitions(made.study, {"lake": elsewhere})
+    assert overridden.resources is not None
+    assert overridden.resources["lake"] is elsewhere
+    result = overridden.resolve_job_def("results").execute_in_process()
+    pages = [
+        event.materialization.metadata["page"].value
+        for event in result.get_asset_materialization_events()
+    ]
+    assert pages == [str(made.lake.root / "report" / "study_report.html")]
