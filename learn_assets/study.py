@@ -105,6 +105,14 @@ class CodeEntry(Section):
             raise ValueError("quote every code: YAML reads 710.0 as a number")
         return value
 
+    @model_validator(mode="after")
+    def _concepts_match_by_descent(self) -> Self:
+        if self.code_system == "OMOP" and self.match == "prefix":
+            raise ValueError("`match`: concept ids match exactly; try `include_descendants`")
+        if self.code_system != "OMOP" and self.include_descendants:
+            raise ValueError("`include_descendants` is for code system OMOP; try `match: prefix`")
+        return self
+
 
 class AgeRule(Section):
     """Age at index in whole years, both ends included.
@@ -133,6 +141,14 @@ class IndexEventRule(Section):
     value_at_least: float | None = Field(
         default=None, description="Laboratory number that counts as positive, in the unit sent."
     )
+
+    @model_validator(mode="after")
+    def _values_are_of_results(self) -> Self:
+        idle = {"value_text": self.value_text, "value_at_least": self.value_at_least is not None}
+        named = [f"`{name}`" for name, given in idle.items() if given]
+        if named and "lab_result" not in self.kinds:
+            raise ValueError(f"{', '.join(named)}: only records of kind lab_result have values")
+        return self
 
 
 class OutcomeRule(Section):

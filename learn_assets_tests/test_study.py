@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from learn_assets.study import Study
+from learn_assets.study import CodeEntry, IndexEventRule, Study
 from learn_assets.study_file import StudyFileError, load_study, packaged_studies
 
 GOOD = """\
@@ -194,6 +194,35 @@ def test_a_supplied_cohort_takes_no_rule_that_would_do_nothing(small_study: Stud
         supplied = data | {"source": source, "cohort": rules | other | {"mode": "supplied"}}
         with pytest.raises(ValidationError, match=f"supplied.*`{idle}`"):
             Study.model_validate(supplied)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "says"),
+    [
+        (
+            CodeEntry,
+            {"code_system": "ICD-10-CM", "codes": ["M32"], "include_descendants": True},
+            "include_descendants",
+        ),
+        (CodeEntry, {"code_system": "OMOP", "codes": ["192671"], "match": "prefix"}, "match"),
+        (
+            IndexEventRule,
+            {"kinds": ["diagnosis"], "code_list": "a", "value_at_least": 80},
+            "value_at_least",
+        ),
+        (
+            IndexEventRule,
+            {"kinds": ["diagnosis"], "code_list": "a", "value_text": ["positive"]},
+            "value_text",
+        ),
+    ],
+    ids=["descendants", "match", "number", "text"],
+)
+def test_a_setting_that_would_do_nothing_is_refused(
+    model: type[CodeEntry | IndexEventRule], settings: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ValidationError, match=f"`{says}`"):
+        model.model_validate(settings)
 
 
 @pytest.mark.parametrize("part", ["exclusions", "severe_outcomes"])
