@@ -12,9 +12,13 @@ from datetime import date
 
 import polars as pl
 
+from learn_assets.schemas.records import EARLIEST_DATE
 from learn_assets.validation import values
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.reasons import Reason, Rule, first_broken
+
+# More days than any calendar of a living person has.
+_MOST_DAYS = 100_000
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ def cohort_table(setting: Setting) -> Reading:
             ),
             values.number_rule(age, "age_at_ANAp"),
             Rule(Reason.UNREADABLE_VALUE, ~made("age_at_index").is_between(0, 130), "age_at_ANAp"),
-            *(values.number_rule(cell(name), name) for name in offsets),
+            *(rule for name in offsets for rule in _offset_rules(name, today=setting.today)),
             *(
                 rule
                 for name in dates
@@ -221,8 +225,20 @@ def cohort_table(setting: Setting) -> Reading:
 
 
 def _days_after_index(offset: str) -> pl.Expr:
-    days = values.number(cell(offset)).round(0).cast(pl.Int64, strict=False)
-    return (values.day(cell("iDate")) + pl.duration(days=days)).cast(pl.Date)
+    days = values.number(cell(offset)).round(0)
+    countable = pl.when(days.abs() <= _MOST_DAYS).then(days).cast(pl.Int64)
+    return (values.day(cell("iDate")) + pl.duration(days=countable)).cast(pl.Date)
+
+
+def _offset_rules(offset: str, *, today: date) -> list[Rule]:
+    """Return the rules of a number of days from the index date: it leads to a possible day."""
+    day = _days_after_index(offset)
+    return [
+        values.number_rule(cell(offset), offset),
+        Rule(Reason.IMPOSSIBLE_DATE, cell(offset).is_not_null() & day.is_null(), offset),
+        Rule(Reason.IMPOSSIBLE_DATE, day < EARLIEST_DATE, offset),
+        Rule(Reason.FUTURE_DATE, day > today, offset),
+    ]
 
 
 def genetic_score(_: Setting) -> Reading:

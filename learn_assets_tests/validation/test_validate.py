@@ -379,6 +379,21 @@ def test_cohort_table_rows_and_columns_that_cannot_be_used(tmp_path: Path, lake:
     assert lake.read("cohort_feature").rows() == [("p1", "lab", 1.5)]
 
 
+@pytest.mark.parametrize("column", ["days_first_event", "days_last_event", "days_till_sle_new"])
+def test_a_count_of_days_that_leads_out_of_time_is_refused(
+    tmp_path: Path, lake: Lake, column: str
+) -> None:
+    path = tmp_path / "cohort.txt"
+    offsets = ["-30", "5844", "5845", "1e9", "1e30", "-1e9", "-1e30", "soon"]
+    rows = [f"p{number}\t2010-01-01\t{days}" for number, days in enumerate(offsets)]
+    path.write_text(f"patient_id\tiDate\t{column}\n" + "\n".join(rows), encoding="utf-8")
+    folder = write_extract(tmp_path / "site")
+    (report,) = load(trinetx_study(folder, cohort_table=path), lake, "cohort_table", today=TODAY)
+    # 5844 days after that index date are today.
+    assert lake.read("cohort_table")["patient_id"].to_list() == ["p0", "p1"]
+    assert sum(count for _, count in report.reasons) == 6
+
+
 @pytest.mark.slow
 def test_rows_planted_in_a_synthetic_site_are_found_to_the_last_one(lake: Lake) -> None:
     study = study_of({"format": "synthetic", "patients": 120, "seed": 3, "dirty_share": 0.02})
