@@ -97,7 +97,7 @@ class IndexEvents(Table):
     sex: str = pa.Field(isin=["F", "M", "U"], description="F, M or U.")
     first_record_date: pl.Date = pa.Field(nullable=True, description="First day on record.")
     last_record_date: pl.Date = pa.Field(nullable=True, description="Last day on record.")
-    outcome_date: pl.Date = pa.Field(nullable=True, description="First day of the outcome.")
+    outcome_date: pl.Date = pa.Field(nullable=True, description="Day of the outcome.")
     death_date: pl.Date = pa.Field(nullable=True, description="Day of death.")
 
 
@@ -177,7 +177,7 @@ class LatestMeasurement(Table):
     """Last laboratory value before the index date; absence is missing, never 0."""
 
     patient_id: str = pa.Field(description="Person.")
-    feature: str = pa.Field(description="lab|code system|code.")
+    feature: str = pa.Field(description="lab|code system|code, with |<unit> when one is sent.")
     value: pl.Float64 = pa.Field(description="Last number before the index date.")
 
 

@@ -1,7 +1,7 @@
 """How each raw table is read: its canonical columns, and the rules a row of its own can break.
 
 What belongs here: one function a table. Rules that need other rows or the patient table stand in
-`buckets.py`.
+`validate.py`.
 """
 
 from __future__ import annotations
