@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep_private()
     options = _parser().parse_args(arguments)
     from learn_assets.lake import LakeHomeError
+    from learn_assets.sources.files import SourceError
     from learn_assets.study_file import StudyFileError, load_study
 
     name = options.study or os.environ.get("LEARN_STUDY", "demo")
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         study = load_study(name)
         _fix_places(name, study)
         return _run(options, study)
-    except (StudyFileError, LakeHomeError) as error:
+    except (StudyFileError, LakeHomeError, SourceError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -65,6 +65,19 @@ def test_a_home_that_cannot_be_used_is_one_line_with_the_remedy(
     assert len(message.splitlines()) == 1
 
 
+def test_an_extract_that_is_not_there_is_one_line_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = f"{{format: trinetx, folder: {tmp_path / 'nowhere'}}}"
+    text = STUDY.replace("{format: synthetic, patients: 200}", source)
+    (tmp_path / "mine.yaml").write_text(text.replace("synthetic: true\n", ""), encoding="utf-8")
+    assert command_line.main(["materialize", "--study", str(tmp_path / "mine.yaml")]) == 2
+    message = capsys.readouterr().err.strip()
+    assert "nowhere" in message
+    assert "source.folder" in message
+    assert "Traceback" not in message
+
+
 def test_a_private_process_sends_nothing_and_makes_files_for_its_owner(tmp_path: Path) -> None:
     os.environ.pop("HF_HUB_OFFLINE")
     before = os.umask(0o022)
