@@ -188,7 +188,7 @@ def test_permuted_labels_of_few_cases_have_an_area_of_one_half(learner: LearnerN
     """Twelve cases in five folds, where pairs of different folds would pull the area below 0.5."""
     protocol = replace(SMALL, folds=5, learners=(learner,), feature_sets=("embedding",))
     areas = []
-    for seed in range(16):
+    for seed in range(8):
         cell = build_cell(cell_tables(labeled=100, seed=seed), protocol)
         labels = np.zeros(100, dtype=np.int8)
         labels[np.random.default_rng(seed).choice(100, 12, replace=False)] = 1
