@@ -83,7 +83,7 @@ def preset_learner(
             calibration_folds=0,
         ),
         "mlp": published_network(include_medication),
-        "elastic_net": ElasticNetSettings(calibrated=False),
+        "elastic_net": ElasticNetSettings(calibrated=False, patience=10),
     }
     return (published if protocol == "published" else recommended)[name]
 
