@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _PRINT_TO_TERMINAL = {
 }
 # Every event stands in the UI; a terminal wants what needs attention.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+# Which process a run lives in: a killed one cannot give back its slot of a pool.
+_HOST_TAG, _PROCESS_TAG = "learn_assets/host", "learn_assets/process"
 _TEMPLATE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
 
 
@@ -62,6 +65,7 @@ def materialize_study(
     """
     outcomes: list[StageOutcome] = []
     with _terminal_instance() as instance:
+        _end_dead_runs(instance)
         for outcome in _outcomes(study, lake, definitions, instance, force):
             report(outcome)
             outcomes.append(outcome)
@@ -75,6 +79,27 @@ def _terminal_instance() -> dg.DagsterInstance:
     """
     reference = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=_PRINT_TO_TERMINAL)
     return dg.DagsterInstance.from_ref(reference)
+
+
+def _end_dead_runs(instance: dg.DagsterInstance) -> None:
+    """End what a killed runner left as started: the run would hold its slot of a pool for good."""
+    left = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED], tags={_HOST_TAG: socket.gethostname()}
+    )
+    for run in instance.get_runs(left):
+        if not _is_alive(int(run.tags[_PROCESS_TAG])):
+            instance.report_run_canceled(run, message="the process of this run was killed")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _outcomes(
@@ -124,6 +149,7 @@ def _execute(
         instance=instance,
         raise_on_error=False,
         run_config=_QUIET,
+        tags={_HOST_TAG: socket.gethostname(), _PROCESS_TAG: str(os.getpid())},
     )
     seconds = time.monotonic() - started
     if result.success:
