@@ -263,7 +263,9 @@ def test_outcome_codes_among_the_features_fail_a_named_test(
     diagnosis = leaky.read("diagnosis")
     row = ("00", day(-3), "ICD-10-CM", "M32.9", None, diagnosis.height + 1)
     leaky.write("diagnosis", diagnosis.vstack(pl.DataFrame([row], diagnosis.schema, orient="row")))
-    spoil(project_copy, "models/intermediate/features/int_history.sql", "anti join (", "left join (")
+    spoil(
+        project_copy, "models/intermediate/features/int_history.sql", "anti join (", "left join ("
+    )
     models = ["int_recorded_codes", "int_medication_code", "int_listed_codes", "int_event_counts"]
     study = study_of(counts={"roll_up_icd": False})
     failed = {test.name for test in run_models(study, leaky, models).failed_tests}
