@@ -42,6 +42,8 @@ def _performance(study: Study) -> dg.AssetsDefinition:
                 "performance", measured.frame, window=step.window, encoder=step.encoder.id
             )
             shown = cell_results(study, step.lake, step.window, step.encoder)
+            # One learner, as on the page: the curves of all of them cover each other.
+            curves = shown.curves_of(study.models.learners[0])
             return table_result(
                 study,
                 "performance",
@@ -50,8 +52,8 @@ def _performance(study: Study) -> dg.AssetsDefinition:
                 synthetic_data=str(study.synthetic),
                 metrics_without_a_value=len(measured.absent),
                 auroc=_image(figures.ladder(shown.models, "auroc")),
-                roc=_image(figures.roc(shown.curves, "roc")),
-                calibration=_image(figures.calibration(shown.curves, "calibration")),
+                roc=_image(figures.roc(curves, "roc")),
+                calibration=_image(figures.calibration(curves, "calibration")),
             )
 
     return performance_table

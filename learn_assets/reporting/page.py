@@ -193,22 +193,15 @@ def _quartile_text(quartiles: tuple[float, float, float] | None) -> str:
 
 def _cell_view(window: WindowResults, cell: CellResults, results: StudyResults) -> CellView:
     anchor = _anchor(window, cell)
-    shown = [model for model in cell.curves if model.learner == results.reference_learner]
-    ranked = _like_ladder(shown, cell.models)
+    shown = cell.curves_of(results.reference_learner)
     reasons = {model.reason for model in shown if model.reason}
     return CellView(
         anchor=anchor,
         encoder=cell.encoder,
         ladder=tuple(_ladder_rows(cell.models)),
-        figures=tuple(_figures(cell, ranked, anchor, results.reference_learner)),
+        figures=tuple(_figures(cell, shown, anchor, results.reference_learner)),
         no_curves="; ".join(sorted(reasons)) or None,
     )
-
-
-def _like_ladder(models: Sequence[ModelCurves], ladder: Sequence[ModelResult]) -> list[ModelCurves]:
-    order = list(dict.fromkeys(model.feature_set for model in ladder))
-    known = [model for model in models if model.feature_set in order]
-    return sorted(known, key=lambda model: order.index(model.feature_set))
 
 
 def _figures(

@@ -79,6 +79,16 @@ class CellResults:
     models: tuple[ModelResult, ...]
     curves: tuple[ModelCurves, ...]
 
+    def curves_of(self, learner: str) -> tuple[ModelCurves, ...]:
+        """Return the curves of one learner, a feature set each, in the order of the ladder."""
+        order = list(dict.fromkeys(model.feature_set for model in self.models))
+        known = [
+            curve
+            for curve in self.curves
+            if curve.learner == learner and curve.feature_set in order
+        ]
+        return tuple(sorted(known, key=lambda curve: order.index(curve.feature_set)))
+
 
 @dataclass(frozen=True)
 class AttritionStep:
