@@ -68,8 +68,8 @@ def written_at(made: MadeStudy) -> dict[str, int]:
 
 
 def test_a_run_killed_while_embedding_goes_on_where_it_was(made: MadeStudy, tmp_path: Path) -> None:
-    # More patients than the small study, so that a shard is committed before all are embedded.
-    source = {"format": "synthetic", "patients": 320, "seed": 11}
+    # Enough patients that embedding takes several times the seconds between two commits.
+    source = {"format": "synthetic", "patients": 1500, "seed": 11}
     killed = MadeStudy(tiny_study(source=source), tmp_path / "killed")
     killed.home.mkdir()
     process = start(killed)

@@ -400,7 +400,10 @@ def test_rows_planted_in_a_synthetic_site_are_found_to_the_last_one(lake: Lake) 
     reports = {report.table: report for report in load(study, lake, *RAW_TABLES)}
     site = lake.folder("source") / "site" / "truth" / "site.json"
     planted = json.loads(site.read_text(encoding="utf-8"))["dirty_rows"]
-    tables = {"medication_drug.csv": "medication"}
+    tables = {
+        "medication_drug.csv": "medication",
+        "standardized_terminology.csv": "terminology",
+    }
     for name, reasons in planted.items():
         table = tables.get(name, name.removesuffix(".csv"))
         assert dict(reports[table].reasons) == reasons, name
