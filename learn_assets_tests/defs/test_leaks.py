@@ -16,13 +16,7 @@ import pytest
 from learn_assets import warehouse
 from learn_assets.modeling import cross_validation as module
 from learn_assets.modeling.cross_validation import cross_validate, stratified_folds
-from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.lake_cell import load_cell
-from learn_assets.modeling.preprocessing import (
-    FittedPreprocessing,
-    PreprocessingOptions,
-    fit_preprocessing,
-)
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets_tests.defs.made import (
     ENCODER,
@@ -33,6 +27,7 @@ from learn_assets_tests.defs.made import (
     statuses,
     tiny_study,
 )
+from learn_assets_tests.modeling.site import fit_preprocessing_on_everyone
 
 HISTORY = "models/intermediate/features/int_history.sql"
 OUTCOME_FEATURE = "diagnosis|ICD-10-CM|M32.10"
@@ -149,18 +144,7 @@ def test_held_out_patients_of_a_real_cell_teach_nothing(made: MadeStudy) -> None
 def test_a_scaler_fitted_on_everything_is_found_out_in_a_real_cell(
     made: MadeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_rows = FeatureBlocks.rows
-    everyone: list[FeatureBlocks] = []
-
-    def remember(self: FeatureBlocks, index: np.ndarray) -> FeatureBlocks:
-        everyone[:] = [self]
-        return real_rows(self, index)
-
-    def leaky(training: FeatureBlocks, options: PreprocessingOptions) -> FittedPreprocessing:
-        return fit_preprocessing(everyone[0], options)
-
-    monkeypatch.setattr(FeatureBlocks, "rows", remember)
-    monkeypatch.setattr(module, "fit_preprocessing", leaky)
+    fit_preprocessing_on_everyone(monkeypatch)
     assert held_out_patients_teach(made)
 
 

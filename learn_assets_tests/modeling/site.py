@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 
-from learn_assets.modeling.features import EncoderIdentity
+from learn_assets.modeling import cross_validation as module
+from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks
 from learn_assets.modeling.pipeline import CellTables
+from learn_assets.modeling.preprocessing import (
+    FittedPreprocessing,
+    PreprocessingOptions,
+    fit_preprocessing,
+)
 from learn_assets.modeling.protocol import ModelingProtocol
 
 ENCODER = EncoderIdentity("minilm", "1")
@@ -93,3 +100,19 @@ def _embeddings(ids: list[str], risk: np.ndarray, generator: np.random.Generator
             )
         )
     return pl.concat(pieces)
+
+
+def fit_preprocessing_on_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plant the leak of the research code: scaling learned from held-out patients too."""
+    real_rows = FeatureBlocks.rows
+    everyone: list[FeatureBlocks] = []
+
+    def remember(self: FeatureBlocks, index: np.ndarray) -> FeatureBlocks:
+        everyone[:] = [self]
+        return real_rows(self, index)
+
+    def leaky(training: FeatureBlocks, options: PreprocessingOptions) -> FittedPreprocessing:
+        return fit_preprocessing(everyone[0], options)
+
+    monkeypatch.setattr(FeatureBlocks, "rows", remember)
+    monkeypatch.setattr(module, "fit_preprocessing", leaky)

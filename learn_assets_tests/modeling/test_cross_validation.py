@@ -21,13 +21,8 @@ from learn_assets.modeling.cross_validation import (
 from learn_assets.modeling.features import DuplicatePatientError, FeatureBlocks
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import build_cell
-from learn_assets.modeling.preprocessing import (
-    FittedPreprocessing,
-    PreprocessingOptions,
-    fit_preprocessing,
-)
 from learn_assets.study import LearnerName
-from learn_assets_tests.modeling.site import SMALL, cell_tables
+from learn_assets_tests.modeling.site import SMALL, cell_tables, fit_preprocessing_on_everyone
 
 LINEAR = replace(SMALL, learners=("elastic_net",))
 
@@ -120,18 +115,7 @@ def test_held_out_patients_teach_nothing() -> None:
 def test_a_scaler_fitted_on_everyone_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted leak of the research code: the test above must notice it."""
     blocks, labels = labeled()
-    real_rows = FeatureBlocks.rows
-    everyone: list[FeatureBlocks] = []
-
-    def remember(self: FeatureBlocks, index: np.ndarray) -> FeatureBlocks:
-        everyone[:] = [self]
-        return real_rows(self, index)
-
-    def leaky(training: FeatureBlocks, options: PreprocessingOptions) -> FittedPreprocessing:
-        return fit_preprocessing(everyone[0], options)
-
-    monkeypatch.setattr(FeatureBlocks, "rows", remember)
-    monkeypatch.setattr(module, "fit_preprocessing", leaky)
+    fit_preprocessing_on_everyone(monkeypatch)
     assert probe_moves(blocks, labels)
 
 
