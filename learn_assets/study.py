@@ -20,6 +20,8 @@ KINDS: tuple[Kind, ...] = ("diagnosis", "procedure", "medication")
 FeatureSet = Literal["count", "embedding", "learn"]
 LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
 
+DEFAULT_HALF_LIFE_DAYS = 365.0
+
 
 # Steps of the attrition that are not exclusions.
 _RULE_NAMES = frozenset(
@@ -278,16 +280,46 @@ class VocabularyOptions(Section):
 
 
 class EncoderChoice(Section):
-    """One text-embedding model of the study; `id` is its partition key."""
+    """One text-embedding model and how it reads a history; `id` is its partition key."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    model: str | None = Field(
+        default=None, description="Name in the encoder registry; none: the same as `id`."
+    )
     path: Path | None = Field(
         default=None, description="Folder of a sentence-transformers model; none: the registry."
     )
-    overlap_tokens: int = Field(default=32, ge=0)
-    task_instruction: bool = Field(
-        default=False, description="Prefix each chunk with the encoder's instruction for its kind."
+    mode: Literal["neutral", "task", "concept"] = Field(
+        default="neutral",
+        description="`neutral`: the narrative in chunks. `task`: each chunk behind the encoder's "
+        "instruction for its kind. `concept`: each distinct description once, averaged over a "
+        "patient's records by how recent they are.",
     )
+    overlap_tokens: int = Field(default=32, ge=0)
+    half_life_days: float | None = Field(
+        default=None,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="Mode `concept`: a record this old weighs half as much as one at the index "
+        f"date; none: {DEFAULT_HALF_LIFE_DAYS:g}.",
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if self.model is not None and self.path is not None:
+            raise ValueError("give `model` (a registered one) or `path` (a folder), not both")
+        return self
+
+    @model_validator(mode="after")
+    def _half_life_is_of_concepts(self) -> Self:
+        if self.half_life_days is not None and self.mode != "concept":
+            raise ValueError("`half_life_days` belongs to `mode: concept`")
+        return self
+
+    @property
+    def model_name(self) -> str:
+        """Name under which the registry or the store knows the model."""
+        return self.model or self.id
 
 
 class ModelingOptions(Section):

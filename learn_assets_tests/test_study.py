@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from learn_assets.study import CodeEntry, IndexEventRule, Study
+from learn_assets.study import CodeEntry, EncoderChoice, IndexEventRule, Study
 from learn_assets.study_file import StudyFileError, load_study, packaged_studies
 
 GOOD = """\
@@ -258,3 +258,13 @@ def test_a_study_lists_the_code_lists_its_rules_need(small_study: Study) -> None
         "antinuclear_antibody",
         "systemic_lupus_erythematosus",
     )
+
+
+def test_an_encoder_reads_a_model_in_one_mode() -> None:
+    choice = EncoderChoice(id="minilm-concept", model="minilm", mode="concept", half_life_days=90)
+    assert choice.model_name == "minilm"
+    assert EncoderChoice(id="minilm").model_name == "minilm"
+    with pytest.raises(ValueError, match="not both"):
+        EncoderChoice(id="mine", model="minilm", path=Path("folder"))
+    with pytest.raises(ValueError, match="mode: concept"):
+        EncoderChoice(id="minilm", half_life_days=90)

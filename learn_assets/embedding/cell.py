@@ -56,7 +56,7 @@ def embed_cell(
         find_encoder(choice),
         vector_store(lake, choice),
         overlap_tokens=choice.overlap_tokens,
-        task_instruction=choice.task_instruction,
+        task_instruction=choice.mode == "task",
         progress=progress,
     )
     stamp = lake.write("patient_embeddings", result.frame, window=window, encoder=choice.id)

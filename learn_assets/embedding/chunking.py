@@ -83,7 +83,7 @@ class Chunker:
         if self.budget < MINIMUM_BUDGET:
             raise ChunkingError(
                 f"the prompt leaves {self.budget} of {token_limit} tokens for the text, fewer than "
-                f"{MINIMUM_BUDGET}; shorten the instruction or set `task_instruction: false`"
+                f"{MINIMUM_BUDGET}; shorten the instruction or set `mode: neutral`"
             )
         if not 0 <= overlap_tokens <= self.budget // 2:
             raise ChunkingError(

@@ -134,10 +134,10 @@ def find_encoder(choice: EncoderChoice, *, dtype: DType | None = None) -> Encode
     """
     if choice.path is not None:
         return _from_folder(choice.id, choice.path, "as stated by the model", dtype)
-    registered = REGISTRY.get(choice.id)
+    registered = REGISTRY.get(choice.model_name)
     if registered is None:
         raise UnknownEncoderError(
-            f"no encoder `{choice.id}`; registered: {sorted(REGISTRY)}. "
+            f"no encoder `{choice.model_name}`; registered: {sorted(REGISTRY)}. "
             "Any other model needs `path`, the folder of a sentence-transformers model"
         )
     chosen = dtype or ("bfloat16" if registered.bfloat16 and computes_bfloat16() else "float32")
