@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from learn_assets import __version__
+from learn_assets.backend_options import SERVER_TRANSPORT
 from learn_assets.cohort.windows import Window
 from learn_assets.embedding.encoders import MissingModelError, find_encoder
 from learn_assets.lake import Lake
@@ -88,7 +89,9 @@ def window_inputs(study: Study, lake: Lake, window: Window) -> str:
 
 def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
     """Return the fingerprint of all that one cell's embeddings and models depend on."""
-    rules = _texts([encoder, study.models, study.counts, study.privacy])
+    # Where an encoder runs may change without making its vectors stale.
+    chosen = encoder.model_dump_json(exclude={"ray": True, "server": set(SERVER_TRANSPORT)})
+    rules = [chosen, *_texts([study.models, study.counts, study.privacy])]
     tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(
         [window.key, _revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]

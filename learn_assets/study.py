@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from learn_assets.backend_options import RayOptions, ServerOptions
 from learn_assets.cohort.windows import Window
+from learn_assets.section import Section
 
 Kind = Literal["diagnosis", "procedure", "medication"]
 RecordKind = Literal["diagnosis", "procedure", "medication", "lab_result"]
@@ -22,6 +24,9 @@ LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
 
 DEFAULT_HALF_LIFE_DAYS = 365.0
 
+BackendName = Literal[
+    "auto", "transformers", "sentence_transformers", "openvino", "openai_server", "ray"
+]
 
 # Steps of the attrition that are not exclusions.
 _RULE_NAMES = frozenset(
@@ -31,12 +36,6 @@ _RULE_NAMES = frozenset(
         "outcome_in_buffer",
     )
 )
-
-
-class Section(BaseModel):
-    """Base of every part of a study: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TrinetxSource(Section):
@@ -303,6 +302,13 @@ class EncoderChoice(Section):
         description="Mode `concept`: a record this old weighs half as much as one at the index "
         f"date; none: {DEFAULT_HALF_LIFE_DAYS:g}.",
     )
+    backend: BackendName = Field(
+        default="auto", description="What runs the encoder; `auto`: what suits this machine."
+    )
+    server: ServerOptions | None = Field(
+        default=None, description="The endpoint of backend `openai_server`."
+    )
+    ray: RayOptions | None = Field(default=None, description="The cluster of backend `ray`.")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -314,6 +320,15 @@ class EncoderChoice(Section):
     def _half_life_is_of_concepts(self) -> Self:
         if self.half_life_days is not None and self.mode != "concept":
             raise ValueError("`half_life_days` belongs to `mode: concept`")
+        return self
+
+    @model_validator(mode="after")
+    def _options_fit_the_backend(self) -> Self:
+        if self.backend == "openai_server" and self.server is None:
+            raise ValueError("`backend`: openai_server needs `server` with base_url, model, dtype")
+        for key, backend in (("server", "openai_server"), ("ray", "ray")):
+            if getattr(self, key) is not None and self.backend != backend:
+                raise ValueError(f"`{key}`: these options need `backend: {backend}`")
         return self
 
     @property

@@ -11,15 +11,17 @@ import importlib.util
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from learn_assets.backend_options import ServerOptions
 from learn_assets.embedding.model_folder import (
     ModelFolderError,
     Pooling,
+    configuration_of,
     read_model_folder,
     revision_of,
 )
@@ -71,6 +73,7 @@ class Encoder:
     """One encoder on this machine: everything that decides a vector, and where the weights are.
 
     `token_limit` counts special and prompt tokens too; `dimension` is the length of a vector.
+    `dtype` is a DType, or what the owner of a server declares.
     """
 
     id: str
@@ -80,7 +83,7 @@ class Encoder:
     token_limit: int
     pooling: Pooling
     normalized: bool
-    dtype: DType
+    dtype: str
     license: str
     prompt_template: str = PROMPT_TEMPLATE
     instructions: tuple[tuple[Kind, str], ...] = tuple(INSTRUCTIONS.items())
@@ -132,16 +135,9 @@ def find_encoder(choice: EncoderChoice, *, dtype: DType | None = None) -> Encode
     `dtype` overrides what this machine would pick. UnknownEncoderError lists the valid ids;
     MissingModelError and ModelFolderError say what to place where.
     """
-    if choice.path is not None:
-        return _from_folder(choice.id, choice.path, "as stated by the model", dtype)
-    registered = REGISTRY.get(choice.model_name)
-    if registered is None:
-        raise UnknownEncoderError(
-            f"no encoder `{choice.model_name}`; registered: {sorted(REGISTRY)}. "
-            "Any other model needs `path`, the folder of a sentence-transformers model"
-        )
-    chosen = dtype or ("bfloat16" if registered.bfloat16 and computes_bfloat16() else "float32")
-    return _from_folder(registered.id, _package_folder(registered), registered.license, chosen)
+    if choice.server is not None:
+        return _served(choice, choice.server)
+    return _described(choice, dtype, weights=True)
 
 
 @lru_cache(maxsize=1)
@@ -160,14 +156,45 @@ def computes_bfloat16() -> bool:
     return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
-def _from_folder(encoder_id: str, folder: Path, license_: str, dtype: DType | None) -> Encoder:
+def _described(choice: EncoderChoice, dtype: DType | None, *, weights: bool) -> Encoder:
+    if choice.path is not None:
+        return _from_folder(choice.id, choice.path, "as stated by the model", dtype, weights)
+    registered = REGISTRY.get(choice.model_name)
+    if registered is None:
+        raise UnknownEncoderError(
+            f"no encoder `{choice.model_name}`; registered: {sorted(REGISTRY)}. "
+            "Any other model needs `path`, the folder of a sentence-transformers model"
+        )
+    chosen = dtype or ("bfloat16" if registered.bfloat16 and computes_bfloat16() else "float32")
+    return _from_folder(
+        registered.id, _package_folder(registered), registered.license, chosen, weights
+    )
+
+
+def _served(choice: EncoderChoice, server: ServerOptions) -> Encoder:
+    """Return an encoder that a server runs: cut and prompted as here, known by what is declared.
+
+    Its revision never equals one of weights on this machine, unless the study says they are the
+    same; then the weights must be here, as their revision is read from them.
+    """
+    here = _described(choice, None, weights=server.same_space_as_local)
+    if server.same_space_as_local:
+        return replace(here, dtype=server.dtype)
+    declared = [here.revision, server.model, server.revision]
+    digest = hashlib.sha256(json.dumps(declared).encode()).hexdigest()
+    return replace(here, revision=f"served-{digest[:16]}", dtype=server.dtype)
+
+
+def _from_folder(
+    encoder_id: str, folder: Path, license_: str, dtype: DType | None, weights: bool
+) -> Encoder:
     if not folder.is_dir():
         raise MissingModelError(
             f"encoder `{encoder_id}`: {folder} is not a folder; place the model there "
             "(config.json, tokenizer.json, *.safetensors)"
         )
     try:
-        model = read_model_folder(folder.resolve())
+        model = read_model_folder(folder.resolve(), weights=weights)
     except ModelFolderError as error:
         raise MissingModelError(f"encoder `{encoder_id}`: {error}") from error
     # A model published in bfloat16 loses nothing by it; others keep float32 unless proven.
@@ -175,7 +202,7 @@ def _from_folder(encoder_id: str, folder: Path, license_: str, dtype: DType | No
     return Encoder(
         id=encoder_id,
         folder=model.path,
-        revision=revision_of(model.path),
+        revision=revision_of(model.path) if weights else configuration_of(model.path),
         dimension=model.dimension,
         token_limit=model.token_limit,
         pooling=model.pooling,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,11 +49,15 @@ class ModelFolder:
     weights_dtype: str
 
 
-def read_model_folder(path: Path) -> ModelFolder:
-    """Read a model's configuration files. ModelFolderError names what is missing and where."""
+def read_model_folder(path: Path, *, weights: bool = True) -> ModelFolder:
+    """Read a model's configuration files. ModelFolderError names what is missing and where.
+
+    Without `weights`, those may be absent: a server has its own.
+    """
     config = _read_object(path / "config.json")
     _tokenizer_file(path)
-    _weight_files(path)
+    if weights:
+        _weight_files(path)
     modules = _module_types(path)
     transformer = _read_object(path / "sentence_bert_config.json", optional=True)
     pooling, normalized = _pooling(path, modules, transformer)
@@ -71,9 +76,19 @@ def revision_of(path: Path) -> str:
 
     Hashing is cached within the process as long as no file changes size or time.
     """
-    files = list(_weight_files(path))
-    for pattern in _CONFIGURATION_FILES:
-        files.extend(path.glob(pattern))
+    return _digest_of(path, [*_weight_files(path), *_configuration_files(path)])
+
+
+def configuration_of(path: Path) -> str:
+    """Return a short sha256 over tokenizer and configuration of a model folder, weights aside."""
+    return _digest_of(path, _configuration_files(path))
+
+
+def _configuration_files(path: Path) -> list[Path]:
+    return [file for pattern in _CONFIGURATION_FILES for file in path.glob(pattern)]
+
+
+def _digest_of(path: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in sorted(set(files)):
         status = file.stat()
