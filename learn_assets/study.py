@@ -175,6 +175,13 @@ class Exclusion(Section):
     distinct_days: int = Field(default=1, ge=1, le=10)
 
 
+class ConditionalCodes(Section):
+    """Codes that name a severe outcome only in patients who have a condition by then."""
+
+    condition: str = Field(description="Code list of the condition, such as lupus.")
+    code_list: str = Field(description="Codes that count from the condition's first day on.")
+
+
 class SevereOutcome(Section):
     """An outcome evaluated against the score, dated by its first record."""
 
@@ -182,6 +189,13 @@ class SevereOutcome(Section):
     code_list: str
     kinds: tuple[RecordKind, ...] = ("diagnosis",)
     distinct_days: int = Field(default=1, ge=1, le=10)
+    in_patients_with: ConditionalCodes | None = Field(
+        default=None, description="Further codes that count only after a condition's first day."
+    )
+    recurs: bool = Field(
+        default=False,
+        description="Dated by its first record after the index date, whatever came before.",
+    )
 
 
 class MinimumRecords(Section):
@@ -421,6 +435,8 @@ class Study(Section):
         rules = self.cohort
         names = {item.code_list for item in rules.exclusions if item.code_list}
         names |= {item.code_list for item in rules.severe_outcomes}
+        conditional = [item.in_patients_with for item in rules.severe_outcomes]
+        names |= {name for item in conditional if item for name in (item.condition, item.code_list)}
         if rules.index_event:
             names.add(rules.index_event.code_list)
         if rules.outcome:

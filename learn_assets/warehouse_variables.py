@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from learn_assets.cohort.windows import Window
-from learn_assets.study import Exclusion, RecordKind, Study
+from learn_assets.study import Exclusion, RecordKind, SevereOutcome, Study
 from learn_assets.validation.cohort_columns import EXCLUSION_COLUMNS
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
@@ -52,10 +52,7 @@ def _cohort_variables(study: Study) -> dict[str, Value]:
         "minimum_age": rules.age_at_index.min,
         "maximum_age": rules.age_at_index.max,
         "exclusions": [_exclusion(item, rules.mode == "supplied") for item in rules.exclusions],
-        "severe_outcomes": [
-            _rule(item.name, item.code_list, item.kinds, item.distinct_days)
-            for item in rules.severe_outcomes
-        ],
+        "severe_outcomes": [_severe_outcome(item) for item in rules.severe_outcomes],
         "minimum_records": {
             "diagnosis": minimum.diagnosis,
             "procedure": minimum.procedure,
@@ -86,6 +83,16 @@ def _exclusion(exclusion: Exclusion, supplied: bool) -> dict[str, Value]:
     return _rule(
         exclusion.name, exclusion.code_list or "", exclusion.kinds, exclusion.distinct_days
     )
+
+
+def _severe_outcome(outcome: SevereOutcome) -> dict[str, Value]:
+    conditional = outcome.in_patients_with
+    return {
+        **_rule(outcome.name, outcome.code_list, outcome.kinds, outcome.distinct_days),
+        "recurs": outcome.recurs,
+        "condition": conditional.condition if conditional else "",
+        "conditional_code_list": conditional.code_list if conditional else "",
+    }
 
 
 def _rule(

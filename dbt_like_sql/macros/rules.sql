@@ -8,15 +8,43 @@
 {%- endmacro -%}
 
 {#-
-  Patients who meet a rule on its distinct days, with the day.
-  `dated_by` first: the first of the days. `dated_by` confirmed: the day the last record needed was
-  made, so nothing is known before it.
+  Patients who meet a rule on its distinct days, with the day the last record needed was made: nothing
+  is known before it.
 -#}
-{%- macro rule_dates(rule, dated_by) -%}
-  select patient_id, list_sort(list(date))[{{ rule.distinct_days if dated_by == 'confirmed' else 1 }}] as first_date
+{%- macro confirmed_dates(rule) -%}
+  select patient_id, list_sort(list(date))[{{ rule.distinct_days }}] as first_date
   from ({{ rule_days(rule) }})
   group by patient_id
   having count(*) >= {{ rule.distinct_days }}
+{%- endmacro -%}
+
+{#-
+  The distinct days of a severe outcome: its own codes, and, from a condition's first day on, the codes
+  that name it only in patients who have the condition. One that recurs counts after the index date only.
+-#}
+{%- macro severe_outcome_days(outcome) -%}
+  select day.patient_id, day.date
+  from (
+    {{ rule_days(outcome) }}
+    {%- if outcome.condition %}
+    union
+    select event.patient_id, event.date
+    from {{ ref('int_code_list_events') }} as event
+    join (
+      select patient_id, min(date) as since
+      from {{ ref('int_code_list_events') }}
+      where list = {{ sql_text(outcome.condition) }} and kind in {{ sql_list(outcome.kinds) }}
+      group by patient_id
+    ) as condition using (patient_id)
+    where event.list = {{ sql_text(outcome.conditional_code_list) }}
+      and event.kind in {{ sql_list(outcome.kinds) }}
+      and event.date >= condition.since
+    {%- endif %}
+  ) as day
+  {%- if outcome.recurs %}
+  join {{ ref('index_events') }} as index_event using (patient_id)
+  where day.date > index_event.index_date
+  {%- endif %}
 {%- endmacro -%}
 
 {#-

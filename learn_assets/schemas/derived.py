@@ -117,6 +117,24 @@ class SevereOutcomeEvents(Table):
     first_date: pl.Date = pa.Field(description="First day on record.")
 
 
+class SevereOutcomeFollowUp(Table):
+    """How long each patient is followed for each severe outcome, and how that ends."""
+
+    patient_id: str = pa.Field(description="Person.")
+    outcome: str = pa.Field(description="Name of the severe outcome.")
+    prevalent: bool = pa.Field(description="Whether it was on record by the index date.")
+    days: pl.Int32 = pa.Field(ge=0, description="Days from the index date to the end.")
+    status: str = pa.Field(isin=["event", "death", "censored"], description="How it ends.")
+
+
+class CharlsonIndex(Table):
+    """Charlson index from records before the index date, without its rheumatic item."""
+
+    patient_id: str = pa.Field(unique=True, description="Person.")
+    charlson_1987: pl.Int32 = pa.Field(ge=0, description="Original weights.")
+    charlson_2011: pl.Int32 = pa.Field(ge=0, description="Updated weights (Quan et al. 2011).")
+
+
 class Cohort(Table):
     """Eligible patients of a window with their label."""
 

@@ -32,6 +32,8 @@ TABLES: dict[str, type[Table]] = {
     "index_events": derived.IndexEvents,
     "exclusion_events": derived.ExclusionEvents,
     "severe_outcome_events": derived.SevereOutcomeEvents,
+    "severe_outcome_follow_up": derived.SevereOutcomeFollowUp,
+    "charlson_index": derived.CharlsonIndex,
     "cohort": derived.Cohort,
     "attrition": derived.Attrition,
     "scoring_population": derived.ScoringPopulation,

@@ -20,6 +20,8 @@ from learn_assets.warehouse import project_folder
 Resolver = Callable[[tuple[str, ...], bool], list[tuple[str, str]]]
 Row = tuple[str, str, str, str]
 
+# Lists of the comorbidity index, which every study needs and no rule names.
+CHARLSON_PREFIX = "charlson_"
 _OMOP = "OMOP"
 
 
@@ -41,9 +43,10 @@ def packaged_code_lists() -> dict[str, tuple[CodeEntry, ...]]:
 def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.DataFrame:
     """Return the table `code_list` of a study: list, code_system, code, match.
 
-    A study's list replaces the packaged one of its name. Codes are upper case, ICD codes without
-    dot and, unless the list says otherwise, with every code below them. `resolve` turns OMOP
-    concept ids into codes of the records; each then matches exactly.
+    It holds the lists that rules name and those of the Charlson index. A study's list replaces the
+    packaged one of its name. Codes are upper case, ICD codes without dot and, unless the list says
+    otherwise, with every code below them. `resolve` turns OMOP concept ids into codes of the
+    records; each then matches exactly.
     UnknownCodeListError when a rule names a list that does not exist; ValueError for a code system
     that no record of the study can have, for OMOP concepts without `resolve`, and when none of a
     list's concepts is in the vocabulary.
@@ -56,9 +59,10 @@ def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.Data
             f"{', '.join(sorted(known))}"
         )
     systems = CodeSystems.of(study)
+    comorbidity = (name for name in known if name.startswith(CHARLSON_PREFIX))
     rows = [
         row
-        for name in study.referenced_code_lists
+        for name in sorted({*study.referenced_code_lists, *comorbidity})
         for row in _rows(name, known[name], systems, resolve)
     ]
     frame = pl.DataFrame(rows, schema=empty_frame("code_list").schema, orient="row")

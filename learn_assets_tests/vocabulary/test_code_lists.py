@@ -35,7 +35,9 @@ def test_packaged_lists_are_whole_and_tell_lupus_from_drug_induced_lupus() -> No
 
 def test_only_lists_that_rules_refer_to_are_resolved_in_one_spelling() -> None:
     study = study_of()
-    assert set(resolve_code_lists(study)["list"]) == {"index", "systemic_lupus_erythematosus"}
+    lists = set(resolve_code_lists(study)["list"])
+    named_by_rules = {name for name in lists if not name.startswith("charlson_")}
+    assert named_by_rules == {"index", "systemic_lupus_erythematosus"}
     found = codes(study, "systemic_lupus_erythematosus")
     assert ("ICD-10-CM", "M321", "prefix") in found
     assert ("ICD-9-CM", "7100", "exact") in found
@@ -103,3 +105,18 @@ def test_only_icd_codes_stand_for_those_below_them_unless_the_list_says_so() -> 
         ("RxNorm", "5521", "exact"),
         ("CPT", "992", "prefix"),
     }
+
+
+def test_no_comorbidity_list_holds_a_lupus_or_rheumatic_code() -> None:
+    lists = packaged_code_lists()
+    rheumatic = ("M05", "M06", "M315", "M32", "M33", "M34", "M35", "M360", "710", "714", "725")
+    comorbidity = [name for name in lists if name.startswith("charlson_")]
+    assert len(comorbidity) == 16
+    for name in comorbidity:
+        codes = [code.replace(".", "") for entry in lists[name] for code in entry.codes]
+        assert not [code for code in codes if code.startswith(rheumatic)]
+
+
+def test_no_kidney_code_alone_means_lupus_nephritis() -> None:
+    systems = {entry.code_system for entry in packaged_code_lists()["lupus_nephritis"]}
+    assert systems == {"ICD-10-CM"}

@@ -15,12 +15,12 @@ with event as (
   from {{ source('lake', 'cohort_table') }} as supplied
   {%- if exclusion.code_list and not column.date %}
   -- The table flags who; the records of those patients say since when.
-  left join ({{ rule_dates(exclusion, 'confirmed') }}) as coded using (patient_id)
+  left join ({{ confirmed_dates(exclusion) }}) as coded using (patient_id)
   {%- endif %}
   where {{ column.flag }}
   {%- else %}
   select patient_id, {{ sql_text(exclusion.name) }}, first_date
-  from ({{ rule_dates(exclusion, 'confirmed') }})
+  from ({{ confirmed_dates(exclusion) }})
   {%- endif %}
   {%- endfor %}
 )
