@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from learn_assets import __version__
 from learn_assets.backend_options import SERVER_TRANSPORT
 from learn_assets.cohort.windows import Window
-from learn_assets.embedding.encoders import MissingModelError, find_encoder
+from learn_assets.embedding.encoders import EncoderUnavailableError, find_encoder
 from learn_assets.lake import Lake
 from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import EncoderChoice, Study
@@ -246,7 +246,7 @@ def _revision(encoder: EncoderChoice) -> str:
     # A model that is not here yet is the embedding step's error to explain, not that of a look.
     try:
         return find_encoder(encoder).revision
-    except MissingModelError:
+    except EncoderUnavailableError:
         return _ABSENT
 
 

@@ -302,6 +302,17 @@ class EncoderChoice(Section):
     path: Path | None = Field(
         default=None, description="Folder of a sentence-transformers model; none: the registry."
     )
+    revision: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{40}$",
+        description="Commit of a registered model of the hub; none: the one in the registry.",
+    )
+    trust_remote_code: bool = Field(
+        default=False, description="Allow a model to run Python code from its own repository."
+    )
+    token_limit: int | None = Field(
+        default=None, ge=32, description="Tokens of a chunk, prompt included; none: the model's."
+    )
     mode: Literal["neutral", "task", "concept"] = Field(
         default="neutral",
         description="`neutral`: the narrative in chunks. `task`: each chunk behind the encoder's "

@@ -26,6 +26,8 @@ _CONFIGURATION_FILES = (
     "sentence_bert_config.json",
     "tokenizer.json",
     "*_Pooling/config.json",
+    # Code of the model's own decides its vectors too.
+    "*.py",
 )
 
 
@@ -38,7 +40,8 @@ class ModelFolder:
     """What a model folder declares.
 
     `pooling` is `modules` when only sentence-transformers' own modules can reproduce the model.
-    `token_limit` counts every token the model sees, special ones included.
+    `token_limit` counts every token the model sees, special ones included. `remote_code` says that
+    the model names Python code of its own.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class ModelFolder:
     pooling: Pooling
     normalized: bool
     weights_dtype: str
+    remote_code: bool
 
 
 def read_model_folder(path: Path, *, weights: bool = True) -> ModelFolder:
@@ -68,6 +72,7 @@ def read_model_folder(path: Path, *, weights: bool = True) -> ModelFolder:
         pooling=pooling,
         normalized=normalized,
         weights_dtype=str(config.get("dtype") or config.get("torch_dtype") or "float32"),
+        remote_code="AutoModel" in config.get("auto_map", {}),
     )
 
 
@@ -124,6 +129,13 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
         raise ModelFolderError(
             f"{path}: no *.safetensors weights; pickled weights are not read, save the model with "
             "safetensors and place the files there"
+        )
+    index = _read_object(path / "model.safetensors.index.json", optional=True)
+    absent = {name for name in index.get("weight_map", {}).values() if not (path / name).exists()}
+    if absent:
+        raise ModelFolderError(
+            f"{path}: {len(absent)} of the weight files named in model.safetensors.index.json are "
+            f"not there, {min(absent)} first; download or copy the model again"
         )
     return files
 
