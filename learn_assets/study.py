@@ -394,8 +394,8 @@ class LakeOptions(Section):
     home: Path = Path(".learn")
 
 
-class Study(Section):
-    """One study: one site's data, one question, its windows, encoders and protocol."""
+class BaseStudy(Section):
+    """What every study has, whatever its question."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
@@ -405,6 +405,14 @@ class Study(Section):
     owner: str = Field(
         default="team:study", description="Dagster owner: `team:<name>` or an e-mail address."
     )
+    privacy: PrivacyOptions = PrivacyOptions()
+    lake: LakeOptions = LakeOptions()
+
+
+class Study(BaseStudy):
+    """One study of progression: one site's data, its windows, encoders and protocol."""
+
+    question: Literal["progression"] = "progression"
     source: Source
     cohort: CohortRules
     code_lists: dict[str, tuple[CodeEntry, ...]] = Field(
@@ -416,8 +424,6 @@ class Study(Section):
     vocabulary: VocabularyOptions = VocabularyOptions()
     encoders: tuple[EncoderChoice, ...] = Field((EncoderChoice(id="minilm"),), min_length=1)
     models: ModelingOptions = ModelingOptions()
-    privacy: PrivacyOptions = PrivacyOptions()
-    lake: LakeOptions = LakeOptions()
 
     @model_validator(mode="after")
     def _partition_keys_are_distinct(self) -> Self:

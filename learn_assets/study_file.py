@@ -1,6 +1,7 @@
 """Study file: reads a study YAML and turns everything wrong in it into messages with line numbers.
 
-What belongs here: locating, parsing and explaining. What a study may say is in `study.py`.
+What belongs here: locating, parsing and explaining. What a study may say is in `study.py` and
+`subtypes/study.py`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,18 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from learn_assets.study import LakeOptions, Study
+from learn_assets.study import BaseStudy, LakeOptions, Study
+from learn_assets.subtypes.study import SubtypeStudy
+
+AnyStudy = Study | SubtypeStudy
 
 PACKAGED_STUDIES = Path(__file__).parent / "studies"
+
+# What the key `question` of a study file chooses; without it a study asks about progression.
+_QUESTIONS: dict[str, type[Study] | type[SubtypeStudy]] = {
+    "progression": Study,
+    "subtypes": SubtypeStudy,
+}
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _QUOTED = re.compile(r"`([^`]+)`")
@@ -60,6 +70,7 @@ class _Document:
     """A parsed file as plain values, and the line where each of them starts."""
 
     data: object
+    model: type[BaseStudy] = Study
     lines: dict[Location, int] = field(default_factory=dict)
     problems: list[StudyProblem] = field(default_factory=list)
 
@@ -75,7 +86,7 @@ def packaged_studies() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in PACKAGED_STUDIES.glob("*.yaml")))
 
 
-def load_study(source: str | Path) -> Study:
+def load_study(source: str | Path) -> AnyStudy:
     """Read and validate a study from a YAML file or from the name of a packaged study.
 
     Relative paths in the file are taken from its own folder, except `lake.home`, which is taken
@@ -148,10 +159,12 @@ def _expand_variables(text: str, location: Location, document: _Document) -> str
     return _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), text)
 
 
-def _validate(file: Path, document: _Document) -> Study:
+def _validate(file: Path, document: _Document) -> AnyStudy:
+    model = _chosen_model(file, document)
+    document.model = model
     problems = list(document.problems)
     try:
-        study = Study.model_validate(document.data)
+        study = model.model_validate(document.data)
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems += [_explain(detail, document) for detail in details if not _is_echo(detail)]
@@ -159,6 +172,18 @@ def _validate(file: Path, document: _Document) -> Study:
     if problems:
         raise StudyFileError(file, problems)
     return study
+
+
+def _chosen_model(file: Path, document: _Document) -> type[Study] | type[SubtypeStudy]:
+    asked = document.data.get("question") if isinstance(document.data, dict) else None
+    if asked is None:
+        return Study
+    if isinstance(asked, str) and asked in _QUESTIONS:
+        return _QUESTIONS[asked]
+    guess = _guess(str(asked), list(_QUESTIONS))
+    message = f"{_shown(asked)} is not allowed{guess} (allowed: {', '.join(_QUESTIONS)})"
+    problem = StudyProblem(document.line(("question",)), "question", message)
+    raise StudyFileError(file, [*document.problems, problem])
 
 
 def _is_echo(detail: ErrorDetails) -> bool:
@@ -220,7 +245,7 @@ class _Mistake:
 
     @property
     def schema(self) -> Schema:
-        return _schema_at(self.location, self.document.data)
+        return _schema_at(self.location, self.document)
 
     @property
     def tags(self) -> list[str]:
@@ -233,7 +258,7 @@ def _explain_missing(mistake: _Mistake) -> str:
 
 
 def _explain_unknown(mistake: _Mistake) -> str:
-    parent = _schema_at(mistake.location[:-1], mistake.document.data)
+    parent = _schema_at(mistake.location[:-1], mistake.document)
     known = sorted(parent.get("properties", {}))
     guess = _guess(str(mistake.location[-1]), known)
     return f"unknown key{guess} (allowed: {', '.join(known)})"
@@ -288,11 +313,11 @@ def _guess(written: str, known: list[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
-def _schema_at(location: Location, data: object) -> Schema:
+def _schema_at(location: Location, document: _Document) -> Schema:
     # The JSON schema says, in one form, what the nested models allow at any place of the file.
-    root = Study.model_json_schema()
+    root = document.model.model_json_schema()
     schema = root
-    node = data
+    node = document.data
     for part in location:
         schema = _resolved(schema, root, node)
         named = schema.get("properties", {}).get(part)

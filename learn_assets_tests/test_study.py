@@ -38,6 +38,7 @@ def _problems(folder: Path, text: str) -> list[tuple[int, str, str]]:
 def test_every_packaged_study_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRINETX_FOLDER", "/data/trinetx")
     monkeypatch.setenv("RXNORM_FOLDER", "/data/rxnorm/rrf")
+    monkeypatch.setenv("DISCHARGES_FILE", "/data/discharges.csv")
     assert {"demo", "gibleed", "sle"} <= set(packaged_studies())
     for name in packaged_studies():
         assert load_study(name).name == name
