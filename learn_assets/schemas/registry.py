@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.schemas import derived, records
+from learn_assets.schemas import derived, records, subtypes
 from learn_assets.schemas.records import Table
 
 VALIDATED: dict[str, type[Table]] = {
@@ -45,12 +45,19 @@ TABLES: dict[str, type[Table]] = {
     "risk_scores": derived.RiskScores,
 }
 
+# Tables of a subtypes study, which shares no table with a study of progression.
+SUBTYPE_TABLES: dict[str, type[Table]] = {
+    "discharges": subtypes.Discharges,
+    "discarded_discharges": subtypes.DiscardedDischarges,
+    "diagnosis_description": subtypes.DiagnosisDescription,
+}
+
 
 def schema_of(table: str) -> type[Table]:
     """Return the contract of a table; a quarantine twin shares one. KeyError names the table."""
     if table.endswith("_quarantine"):
         return records.Quarantine
-    return TABLES[table]
+    return SUBTYPE_TABLES[table] if table in SUBTYPE_TABLES else TABLES[table]
 
 
 def empty_frame(table: str) -> pl.DataFrame:

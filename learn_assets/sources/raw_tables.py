@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from learn_assets.lake import Lake
-from learn_assets.sources.delimited import Block, parse_block, read_blocks
+from learn_assets.sources.delimited import Block, ParsedBlock, parse_block, read_blocks
 from learn_assets.sources.headers import FileShape, TableLayout, file_shapes
 from learn_assets.sources.reports import IngestReport
 from learn_assets.sources.sink import ParquetSink
@@ -95,16 +95,20 @@ def read_file(shape: FileShape, sinks: RawSinks, columns: Sequence[str]) -> None
         pl.col(name) if name in shape.columns else pl.lit(None, pl.String).alias(name)
         for name in columns
     ]
+    for parsed in parsed_blocks(shape):
+        sinks.rows.write(parsed.rows.select(*wanted, label, "source_row"))
+        sinks.malformed.write(parsed.malformed.with_columns(label))
+
+
+def parsed_blocks(shape: FileShape) -> Iterator[ParsedBlock]:
+    """Yield the rows and malformed lines of one file, block by block, after its header."""
     with shape.file.open() as stream:
         header_pending = shape.has_header
         for block in read_blocks(stream, shape.file.label):
             body = _without_header(block) if header_pending else block
             header_pending = header_pending and body is None
-            if body is None:
-                continue
-            parsed = parse_block(body, list(shape.columns), shape.dialect)
-            sinks.rows.write(parsed.rows.select(*wanted, label, "source_row"))
-            sinks.malformed.write(parsed.malformed.with_columns(label))
+            if body is not None:
+                yield parse_block(body, list(shape.columns), shape.dialect)
 
 
 def _without_header(block: Block) -> Block | None:
