@@ -13,7 +13,7 @@ from learn_assets.private_process import keep_private
 
 if TYPE_CHECKING:
     from learn_assets.defs.runner import StageOutcome
-    from learn_assets.study import Study
+    from learn_assets.study_file import AnyStudy
 
 _BAD = {"failed", "blocked"}
 
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _fix_places(name: str, study: Study) -> None:
+def _fix_places(name: str, study: AnyStudy) -> None:
     """Name study and lake by whole paths: the processes we start have another working directory."""
     from learn_assets.study_file import packaged_studies
 
@@ -45,15 +45,23 @@ def _fix_places(name: str, study: Study) -> None:
     os.environ["LEARN_HOME"] = str(Path(os.environ.get("LEARN_HOME") or study.lake.home).resolve())
 
 
-def _run(options: argparse.Namespace, study: Study) -> int:
+def _run(options: argparse.Namespace, study: AnyStudy) -> int:
     if options.command == "materialize":
         return _materialize(study, force=options.force)
     if options.command == "show":
         return _show(study)
     if options.command == "ui":
         return _open_ui(study, options.port)
-    print(f"{study.name}: {len(study.windows)} windows, {len(study.encoders)} encoders; no errors")
+    print(f"{study.name}: {_outline(study)}; no errors")
     return 0
+
+
+def _outline(study: AnyStudy) -> str:
+    from learn_assets.subtypes.study import SubtypeStudy
+
+    if isinstance(study, SubtypeStudy):
+        return f"subtypes of {study.source.format} discharges, pruning {study.pruning.preset}"
+    return f"{len(study.windows)} windows, {len(study.encoders)} encoders"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _materialize(study: Study, *, force: bool) -> int:
+def _materialize(study: AnyStudy, *, force: bool) -> int:
     from learn_assets.definitions import build_definitions
     from learn_assets.defs.runner import materialize_study, prepare_dagster_home
     from learn_assets.lake import Lake
@@ -92,16 +100,22 @@ def _print_outcome(outcome: StageOutcome) -> None:
     print(f"{outcome.seconds:7.1f} s  {outcome.status:8}{outcome.run.label}{detail}", flush=True)
 
 
-def _show(study: Study) -> int:
+def _show(study: AnyStudy) -> int:
     from learn_assets.lake import Lake
     from learn_assets.reporting.results import collect_results
     from learn_assets.reporting.text import summary
+    from learn_assets.subtypes.study import SubtypeStudy
+    from learn_assets.subtypes.summary import subtypes_summary
 
-    print(summary(collect_results(study, Lake.open(study.name, study.lake.home))))
+    lake = Lake.open(study.name, study.lake.home)
+    if isinstance(study, SubtypeStudy):
+        print(subtypes_summary(study, lake))
+    else:
+        print(summary(collect_results(study, lake)))
     return 0
 
 
-def _open_ui(study: Study, port: int) -> int:
+def _open_ui(study: AnyStudy, port: int) -> int:
     from learn_assets.defs.runner import prepare_dagster_home
     from learn_assets.lake import Lake
 

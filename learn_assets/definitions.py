@@ -15,22 +15,30 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.schedules import stage_schedules
 from learn_assets.defs.scores import risk_scores_asset
 from learn_assets.defs.sql import sql_assets
+from learn_assets.defs.subtypes import subtype_definitions
 from learn_assets.defs.validated import validated_assets
 from learn_assets.defs.vocabulary import vocabulary_assets, vocabulary_checks
 from learn_assets.private_process import keep_private
 from learn_assets.schemas import TABLES
 from learn_assets.study import Study
-from learn_assets.study_file import load_study
+from learn_assets.study_file import AnyStudy, load_study
+from learn_assets.subtypes.study import SubtypeStudy
 
 
 def build_definitions(
-    study: Study, resource_overrides: dict[str, Any] | None = None
+    study: AnyStudy, resource_overrides: dict[str, Any] | None = None
 ) -> dg.Definitions:
     """Return a fresh Definitions for a study; tests pass other resources instead of patching."""
     resources = {
         "lake": LakeResource(study_name=study.name, home=str(study.lake.home)),
         **(resource_overrides or {}),
     }
+    if isinstance(study, SubtypeStudy):
+        return subtype_definitions(study, resources)
+    return _progression_definitions(study, resources)
+
+
+def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *ingest_assets(study),

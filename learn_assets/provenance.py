@@ -112,7 +112,7 @@ def code_hash(packages: tuple[str, ...]) -> str:
 def fingerprints(
     lake: Lake,
     assets: Iterable[str],
-    window: Window | None = None,
+    window: Window | str | None = None,
     encoder: EncoderChoice | None = None,
 ) -> dict[str, str]:
     """Return the content fingerprint of each asset; one that is not in the lake is `absent`.
@@ -126,7 +126,7 @@ def mark(
     lake: Lake,
     step: str,
     inputs: str,
-    window: Window | None = None,
+    window: Window | str | None = None,
     encoder: EncoderChoice | None = None,
     *,
     reads: dict[str, str],
@@ -155,7 +155,9 @@ def record_verdict(
     _write(path, {"fingerprint": fingerprint, "passed": passed})
 
 
-def refused(lake: Lake, tables: Iterable[str], window: Window | None = None) -> tuple[str, ...]:
+def refused(
+    lake: Lake, tables: Iterable[str], window: Window | str | None = None
+) -> tuple[str, ...]:
     """Return the tables that stand in the lake although they failed a check, sorted."""
     found = fingerprints(lake, tables, window)
     places = {None, window}
@@ -170,7 +172,7 @@ def is_current(
     lake: Lake,
     steps: Iterable[str],
     inputs: str,
-    window: Window | None = None,
+    window: Window | str | None = None,
     encoder: EncoderChoice | None = None,
     *,
     checked: Iterable[str] = (),
@@ -188,7 +190,7 @@ def _step_is_current(
     lake: Lake,
     step: str,
     inputs: str,
-    window: Window | None,
+    window: Window | str | None,
     encoder: EncoderChoice | None,
     checked: frozenset[str],
 ) -> bool:
@@ -212,7 +214,7 @@ def _verdict(
     lake: Lake,
     table: str,
     fingerprint: str,
-    window: Window | None,
+    window: Window | str | None,
     encoder: EncoderChoice | None = None,
 ) -> bool | None:
     """Return what was said of a table with this content, None when nothing was."""
@@ -224,7 +226,7 @@ def _verdict(
 
 
 def _fingerprint(
-    lake: Lake, asset: str, window: Window | None, encoder: EncoderChoice | None
+    lake: Lake, asset: str, window: Window | str | None, encoder: EncoderChoice | None
 ) -> str:
     if asset in _PARTS:
         return _digest(fingerprints(lake, _PARTS[asset]).values())
@@ -256,7 +258,9 @@ def _write(path: Path, content: dict[str, object]) -> None:
     staged.replace(path)
 
 
-def _path(lake: Lake, name: str, window: Window | None, encoder: EncoderChoice | None) -> Path:
+def _path(
+    lake: Lake, name: str, window: Window | str | None, encoder: EncoderChoice | None
+) -> Path:
     return lake.folder("provenance", window, encoder.id if encoder else None) / f"{name}.json"
 
 

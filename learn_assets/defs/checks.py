@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable
 import dagster as dg
 
 from learn_assets import provenance
-from learn_assets.cohort.windows import Window
 from learn_assets.defs.metadata import shown_count
 from learn_assets.defs.partitions import cell_partitions, window_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
-from learn_assets.study import Study
+from learn_assets.study import BaseStudy, Study
 from learn_assets.validation.contracts import CheckOutcome, check_table
 
 WINDOWED = (
@@ -25,13 +24,13 @@ CELLED = ("cross_validation", "performance", "risk_scores")
 
 
 def place_of(context: dg.AssetCheckExecutionContext) -> tuple[str | None, str | None]:
-    """Return the window key and the encoder id of the partition under check, or None."""
+    """Return the window key (or other single key) and the encoder id under check, or None."""
     if not context.has_partition_key:
         return None, None
     key = context.partition_key
     if isinstance(key, dg.MultiPartitionKey):
         return key.keys_by_dimension["window"], key.keys_by_dimension["encoder"]
-    return Window.from_key(key).key, None
+    return key, None
 
 
 def judged(
@@ -50,7 +49,7 @@ def judged(
     return outcome
 
 
-def check_result(study: Study, outcome: CheckOutcome) -> dg.AssetCheckResult:
+def check_result(study: BaseStudy, outcome: CheckOutcome) -> dg.AssetCheckResult:
     """Return what Dagster stores of a check: which rule failed for how many rows, no value."""
     return dg.AssetCheckResult(
         passed=outcome.passed,
@@ -61,13 +60,10 @@ def check_result(study: Study, outcome: CheckOutcome) -> dg.AssetCheckResult:
     )
 
 
-def contract_check(study: Study, table: str) -> dg.AssetChecksDefinition:
+def contract_check(
+    study: BaseStudy, table: str, partitions: dg.PartitionsDefinition | None = None
+) -> dg.AssetChecksDefinition:
     """Return the blocking check that holds a table against its Pandera contract."""
-    partitions: dg.PartitionsDefinition | None = None
-    if table in WINDOWED:
-        partitions = window_partitions(study)
-    if table in CELLED:
-        partitions = cell_partitions(study)
 
     @dg.asset_check(
         asset=table,
@@ -87,4 +83,10 @@ def contract_check(study: Study, table: str) -> dg.AssetChecksDefinition:
 
 def contract_checks(study: Study, tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:
     """Return the contract check of each table."""
-    return [contract_check(study, table) for table in tables]
+    return [contract_check(study, table, _partitions_of(study, table)) for table in tables]
+
+
+def _partitions_of(study: Study, table: str) -> dg.PartitionsDefinition | None:
+    if table in WINDOWED:
+        return window_partitions(study)
+    return cell_partitions(study) if table in CELLED else None

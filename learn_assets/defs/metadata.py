@@ -8,8 +8,8 @@ import dagster as dg
 
 from learn_assets.lake import TableStamp
 from learn_assets.reporting.disclosure import shown_parts
-from learn_assets.schemas import TABLES, schema_of
-from learn_assets.study import Study
+from learn_assets.schemas import SUBTYPE_TABLES, TABLES, schema_of
+from learn_assets.study import BaseStudy
 
 # Their few numbers could be guessed from a fingerprint, masked ones too.
 _GUESSABLE = ("attrition", "performance", "description_coverage", "unmapped_codes")
@@ -52,7 +52,7 @@ def table_spec(
     partitions_def: dg.PartitionsDefinition | None = None,
 ) -> dg.AssetSpec:
     """Return the spec of a table asset: key, description, owner, kinds and column schema."""
-    known = table in TABLES or table.endswith("_quarantine")
+    known = table in {*TABLES, *SUBTYPE_TABLES} or table.endswith("_quarantine")
     return dg.AssetSpec(
         key=table,
         group_name=group,
@@ -65,7 +65,7 @@ def table_spec(
     )
 
 
-def shown_count(study: Study, count: int) -> int | str:
+def shown_count(study: BaseStudy, count: int) -> int | str:
     """Return a count as metadata may show it: masked when small enough to point at people."""
     return (
         count
@@ -74,7 +74,7 @@ def shown_count(study: Study, count: int) -> int | str:
     )
 
 
-def about_count(study: Study, count: int) -> int | str:
+def about_count(study: BaseStudy, count: int) -> int | str:
     """Return a total to the nearest hundred, so that subtracting from it gives no small count."""
     if count < 100:
         return "fewer than 100" if count else 0
@@ -82,7 +82,7 @@ def about_count(study: Study, count: int) -> int | str:
 
 
 def table_result(
-    study: Study,
+    study: BaseStudy,
     table: str,
     stamp: TableStamp,
     *,

@@ -13,8 +13,11 @@ from dagster._core.instance.ref import InstanceRef
 
 from learn_assets.defs import jobs
 from learn_assets.defs.stages import StageRun, cell_runs, data_run, window_runs
+from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
 from learn_assets.lake import Lake, private_folder
 from learn_assets.study import Study
+from learn_assets.study_file import AnyStudy
+from learn_assets.subtypes.study import SubtypeStudy
 
 _PRINT_TO_TERMINAL = {
     "compute_logs": {
@@ -52,7 +55,7 @@ def prepare_dagster_home(home: Path) -> Path:
 
 
 def materialize_study(
-    study: Study,
+    study: AnyStudy,
     lake: Lake,
     definitions: dg.Definitions,
     *,
@@ -66,7 +69,11 @@ def materialize_study(
     outcomes: list[StageOutcome] = []
     with _terminal_instance() as instance:
         _end_dead_runs(instance)
-        for outcome in _outcomes(study, lake, definitions, instance, force):
+
+        def execute(run: StageRun) -> StageOutcome:
+            return _execute(run, definitions, instance, force)
+
+        for outcome in _outcomes(study, lake, execute):
             report(outcome)
             outcomes.append(outcome)
     return outcomes
@@ -103,15 +110,32 @@ def _is_alive(process: int) -> bool:
 
 
 def _outcomes(
-    study: Study,
-    lake: Lake,
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    force: bool,
+    study: AnyStudy, lake: Lake, execute: Callable[[StageRun], StageOutcome]
 ) -> Iterator[StageOutcome]:
-    def execute(run: StageRun) -> StageOutcome:
-        return _execute(run, definitions, instance, force)
+    if isinstance(study, SubtypeStudy):
+        return _subtype_outcomes(study, lake, execute)
+    return _progression_outcomes(study, lake, execute)
 
+
+def _subtype_outcomes(
+    study: SubtypeStudy, lake: Lake, execute: Callable[[StageRun], StageOutcome]
+) -> Iterator[StageOutcome]:
+    failed: set[object] = set()
+    for runs_of in SUBTYPE_STAGES:
+        for run in runs_of(study, lake):
+            # A stage without partitions reads every sex of the one before.
+            if None in failed or (failed and run.partition_key in {None, *failed}):
+                yield StageOutcome(run, "blocked", 0.0, "an earlier stage failed")
+                continue
+            outcome = execute(run)
+            yield outcome
+            if outcome.status == "failed":
+                failed.add(run.partition_key)
+
+
+def _progression_outcomes(
+    study: Study, lake: Lake, execute: Callable[[StageRun], StageOutcome]
+) -> Iterator[StageOutcome]:
     data = execute(data_run(study, lake))
     yield data
     if data.status == "failed":
