@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from learn_assets.study import BaseStudy, Section
+from learn_assets.section import Section
+from learn_assets.study import BaseStudy
 
 Sex = Literal["F", "M"]
 SEXES: tuple[Sex, ...] = ("F", "M")
