@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from learn_assets.defs.checks import contract_checks
+from learn_assets.defs.comparisons import comparison_assets
 from learn_assets.defs.embeddings import patient_embeddings_asset, vectors_check
 from learn_assets.defs.evaluation import evaluation_assets
 from learn_assets.defs.ingest import ingest_assets
@@ -49,6 +50,7 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
             *model_assets(study),
             risk_scores_asset(study),
             *evaluation_assets(study),
+            *comparison_assets(study),
         ],
         asset_checks=[
             *contract_checks(study, TABLES),

@@ -20,7 +20,7 @@ WINDOWED = (
     "event_counts",
     "latest_measurement",
 )
-CELLED = ("cross_validation", "performance", "risk_scores")
+CELLED = ("cross_validation", "performance", "comparisons", "risk_scores")
 
 
 def place_of(context: dg.AssetCheckExecutionContext) -> tuple[str | None, str | None]:

@@ -3,13 +3,12 @@
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
+from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
 from learn_assets.defs.partitions import cell_partitions, on_all_cells
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
 from learn_assets.evaluation.performance import performance
 from learn_assets.reporting import figures
-from learn_assets.reporting.figures import SvgFigure
 from learn_assets.reporting.page import write_page
 from learn_assets.reporting.results import cell_results, collect_results
 from learn_assets.study import Study
@@ -51,9 +50,9 @@ def _performance(study: Study) -> dg.AssetsDefinition:
                 ladder=dg.MetadataValue.md(_ladder(measured.frame)),
                 synthetic_data=str(study.synthetic),
                 metrics_without_a_value=len(measured.absent),
-                auroc=_image(figures.ladder(shown.models, "auroc")),
-                roc=_image(figures.roc(curves, "roc")),
-                calibration=_image(figures.calibration(curves, "calibration")),
+                auroc=figure_entry(figures.ladder(shown.models, "auroc")),
+                roc=figure_entry(figures.roc(curves, "roc")),
+                calibration=figure_entry(figures.calibration(curves, "calibration")),
             )
 
     return performance_table
@@ -84,12 +83,6 @@ def _results_page(study: Study) -> dg.AssetsDefinition:
         )
 
     return results_page
-
-
-def _image(figure: SvgFigure | None) -> dg.MetadataValue:
-    if figure is None:
-        return dg.MetadataValue.text("not drawn: too few patients")
-    return dg.MetadataValue.md(figure.markdown())
 
 
 def _ladder(frame: pl.DataFrame) -> str:

@@ -24,6 +24,7 @@ CELL_ASSETS = (
     "model_bundle",
     "risk_scores",
     "performance",
+    "comparisons",
 )
 RESULT_ASSETS = ("results_page",)
 

@@ -8,11 +8,18 @@ import dagster as dg
 
 from learn_assets.lake import TableStamp
 from learn_assets.reporting.disclosure import shown_parts
+from learn_assets.reporting.figures import SvgFigure
 from learn_assets.schemas import SUBTYPE_TABLES, TABLES, schema_of
 from learn_assets.study import BaseStudy
 
 # Their few numbers could be guessed from a fingerprint, masked ones too.
-_GUESSABLE = ("attrition", "performance", "description_coverage", "unmapped_codes")
+_GUESSABLE = (
+    "attrition",
+    "performance",
+    "comparisons",
+    "description_coverage",
+    "unmapped_codes",
+)
 # Names that the Dagster UI gives a place of their own.
 COLUMN_SCHEMA = "dagster/column_schema"
 ROW_COUNT = "dagster/row_count"
@@ -79,6 +86,13 @@ def about_count(study: BaseStudy, count: int) -> int | str:
     if count < 100:
         return "fewer than 100" if count else 0
     return shown_count(study, round(count, -2))
+
+
+def figure_entry(figure: SvgFigure | None) -> dg.MetadataValue:
+    """Return a figure as metadata shows it, or that there was nothing to draw."""
+    if figure is None:
+        return dg.MetadataValue.text("not drawn: too few patients")
+    return dg.MetadataValue.md(figure.markdown())
 
 
 def table_result(

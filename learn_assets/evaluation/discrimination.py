@@ -126,7 +126,7 @@ def average_precision(scores: FloatVector, labels: Labels) -> float:
     """
     is_case = case_mask(labels)
     weights = np.ones((1, len(labels)))
-    return float(_weighted_precision(scores, is_case, weights)[0])
+    return float(weighted_precision(scores, is_case, weights)[0])
 
 
 def auprc(
@@ -144,7 +144,7 @@ def auprc(
     """
     is_case = case_mask(labels)
     draws = [
-        _weighted_precision(scores, is_case, weights)
+        weighted_precision(scores, is_case, weights)
         for weights in resampled_weights(is_case, resamples, seed)
     ]
     tail = (1 - level) / 2
@@ -175,7 +175,7 @@ def _draw(
     return weights
 
 
-def _weighted_precision(
+def weighted_precision(
     scores: FloatVector, is_case: npt.NDArray[np.bool_], weights: FloatVector
 ) -> FloatVector:
     """Return average precision for each row of patient weights (resamples, n)."""

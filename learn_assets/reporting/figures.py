@@ -36,12 +36,12 @@ _COLORS = {
 }
 _MARKERS = {"count": "s", "embedding": "^", "learn": "o", "age_sex": "D", "demographics": "D"}
 _DASHES = {"count": (0, (5, 2)), "embedding": (0, (2, 1.2)), "age_sex": (0, (1, 1.5))}
-_INK, _QUIET, _RULE = "#1d2430", "#5b6472", "#d9dde3"
+INK, QUIET, _RULE = "#1d2430", "#5b6472", "#d9dde3"
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
-    "axes.edgecolor": _QUIET,
-    "axes.labelcolor": _INK,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
     "axes.labelsize": 10,
     "axes.linewidth": 0.8,
     "axes.spines.right": False,
@@ -52,11 +52,11 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "learn_assets",
-    "text.color": _INK,
-    "xtick.color": _QUIET,
-    "xtick.labelcolor": _INK,
-    "ytick.color": _QUIET,
-    "ytick.labelcolor": _INK,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.color": QUIET,
+    "ytick.labelcolor": INK,
 }
 _WIDTH = 4.7
 _Z95 = 1.959963984540054
@@ -87,7 +87,7 @@ def ladder(models: Sequence[ModelResult], identifier: str) -> SvgFigure | None:
         return None
     feature_sets = list(dict.fromkeys(model.feature_set for model in rows))
     height = 0.9 + 0.24 * len(rows) + 0.34 * len(feature_sets)
-    return _draw(
+    return draw(
         identifier,
         "AUROC by feature set and learner",
         "; ".join(_ladder_words(model) for model in rows),
@@ -107,7 +107,7 @@ def roc(models: Sequence[ModelCurves], identifier: str) -> SvgFigure | None:
         "at 1 - specificity 0.10"
         for model in drawn
     )
-    return _draw(identifier, "ROC curves", "; ".join(words), 4.7, lambda fig: _roc(fig, drawn))
+    return draw(identifier, "ROC curves", "; ".join(words), 4.7, lambda fig: _roc(fig, drawn))
 
 
 def precision_recall(models: Sequence[ModelCurves], identifier: str) -> SvgFigure | None:
@@ -121,9 +121,7 @@ def precision_recall(models: Sequence[ModelCurves], identifier: str) -> SvgFigur
         for model in drawn
     )
     title = "Precision-recall curves"
-    return _draw(
-        identifier, title, "; ".join(words), 4.7, lambda fig: _precision_recall(fig, drawn)
-    )
+    return draw(identifier, title, "; ".join(words), 4.7, lambda fig: _precision_recall(fig, drawn))
 
 
 def calibration(models: Sequence[ModelCurves], identifier: str) -> SvgFigure | None:
@@ -139,23 +137,24 @@ def calibration(models: Sequence[ModelCurves], identifier: str) -> SvgFigure | N
         for model in drawn
     )
     title = "Calibration: predicted risk -> observed share"
-    return _draw(identifier, title, "; ".join(words), 4.7, lambda fig: _calibration(fig, drawn))
+    return draw(identifier, title, "; ".join(words), 4.7, lambda fig: _calibration(fig, drawn))
 
 
-def _draw(
+def draw(
     identifier: str,
     title: str,
     alternative: str,
     height: float,
-    draw: Callable[[Figure], None],
+    paint: Callable[[Figure], None],
 ) -> SvgFigure:
+    """Return what `paint` draws on a figure of this height (inches), title and content in words."""
     # A figure without pyplot: no global state, no window, the same bytes every time.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        draw(figure)
+        paint(figure)
         target = StringIO()
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     return SvgFigure(_inline(target.getvalue(), identifier, title, alternative), title, alternative)
@@ -203,7 +202,7 @@ def _ladder(figure: Figure, rows: Sequence[ModelResult], feature_sets: Sequence[
     place, ticks, names = 0.0, [], []
     for feature_set in feature_sets:
         heading = axes.text(0.01, place, feature_set_label(feature_set), transform=left_edge)
-        heading.set(va="center", weight="bold", color=_color(feature_set), in_layout=False)
+        heading.set(va="center", weight="bold", color=color_of(feature_set), in_layout=False)
         place += 1.05
         for model in (row for row in rows if row.feature_set == feature_set):
             _ladder_row(axes, model, place)
@@ -215,7 +214,7 @@ def _ladder(figure: Figure, rows: Sequence[ModelResult], feature_sets: Sequence[
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(place - 0.6, -0.7)
-    axes.axvline(0.5, color=_QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.axvline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlim(*_ladder_limits(rows))
     axes.grid(axis="x")
     axes.set_axisbelow(True)
@@ -224,10 +223,10 @@ def _ladder(figure: Figure, rows: Sequence[ModelResult], feature_sets: Sequence[
 
 def _ladder_row(axes: Axes, model: ModelResult, place: float) -> None:
     estimate = model.metrics["auroc"]
-    color = _color(model.feature_set)
+    color = color_of(model.feature_set)
     if estimate.lower is not None and estimate.upper is not None:
         axes.plot([estimate.lower, estimate.upper], [place, place], color=color, linewidth=1.6)
-    axes.plot([estimate.value], [place], color=color, marker=_marker(model.feature_set), ms=5.5)
+    axes.plot([estimate.value], [place], color=color, marker=marker_of(model.feature_set), ms=5.5)
     axes.text(
         1.01,
         place,
@@ -248,7 +247,7 @@ def _ladder_limits(rows: Sequence[ModelResult]) -> tuple[float, float]:
 
 def _roc(figure: Figure, models: Sequence[ModelCurves]) -> None:
     axes = _unit_square(figure, "1 - specificity", "Sensitivity")
-    axes.plot([0, 1], [0, 1], color=_QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     for model in models:
         _curve(axes, model, model.false_positive_rate, model.true_positive_rate)
     axes.legend(loc="lower right")
@@ -258,8 +257,8 @@ def _precision_recall(figure: Figure, models: Sequence[ModelCurves]) -> None:
     axes = _unit_square(figure, "Recall (sensitivity)", "Precision")
     prevalence = models[0].prevalence
     if prevalence is not None:
-        axes.axhline(prevalence, color=_QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
-        axes.text(0.01, prevalence + 0.012, f"prevalence {prevalence:.2f}", color=_QUIET, size=9)
+        axes.axhline(prevalence, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
+        axes.text(0.01, prevalence + 0.012, f"prevalence {prevalence:.2f}", color=QUIET, size=9)
     for model in models:
         # Recall 0 has no precision of its own: the curve starts at the first patient found.
         _curve(axes, model, model.recall[1:], model.precision[1:])
@@ -275,7 +274,7 @@ def _calibration(figure: Figure, models: Sequence[ModelCurves]) -> None:
         predicted = np.array([b.mean_probability for b in model.calibration])
         observed = np.array([b.observed_share for b in model.calibration])
         lower, upper = np.array([wilson_interval(b) for b in model.calibration]).T
-        color = _color(model.feature_set)
+        color = color_of(model.feature_set)
         axes.vlines(predicted + shift, lower, upper, color=color, linewidth=1.3, alpha=0.65)
         axes.plot(
             predicted + shift,
@@ -283,13 +282,13 @@ def _calibration(figure: Figure, models: Sequence[ModelCurves]) -> None:
             color=color,
             linewidth=1.2,
             ms=5,
-            marker=_marker(model.feature_set),
-            linestyle=_dashes(model.feature_set),
+            marker=marker_of(model.feature_set),
+            linestyle=dashes_of(model.feature_set),
             label=feature_set_label(model.feature_set),
         )
         highest = max(highest, float(upper.max()), float(predicted.max()))
     limit = min(1.0, np.ceil(highest * 10 + 0.2) / 10)
-    axes.plot([0, limit], [0, limit], color=_QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.plot([0, limit], [0, limit], color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlim(0, limit)
     axes.set_ylim(0, limit)
     axes.legend(loc="upper left")
@@ -320,21 +319,24 @@ def _curve(axes: Axes, model: ModelCurves, x: Sequence[float], y: Sequence[float
     axes.plot(
         x,
         y,
-        color=_color(model.feature_set),
-        linestyle=_dashes(model.feature_set),
+        color=color_of(model.feature_set),
+        linestyle=dashes_of(model.feature_set),
         linewidth=1.8,
         label=feature_set_label(model.feature_set),
         clip_on=False,
     )
 
 
-def _color(feature_set: str) -> str:
-    return _COLORS.get(feature_set, _INK)
+def color_of(feature_set: str) -> str:
+    """Return the color of a feature set, the same in every figure."""
+    return _COLORS.get(feature_set, INK)
 
 
-def _marker(feature_set: str) -> str:
+def marker_of(feature_set: str) -> str:
+    """Return the marker of a feature set, which tells it apart without color."""
     return _MARKERS.get(feature_set, "o")
 
 
-def _dashes(feature_set: str) -> tuple[float, tuple[float, ...]] | str:
+def dashes_of(feature_set: str) -> tuple[float, tuple[float, ...]] | str:
+    """Return the line style of a feature set, which tells it apart without color."""
     return _DASHES.get(feature_set, "solid")

@@ -221,6 +221,27 @@ class Performance(Table):
     upper: pl.Float64 = pa.Field(nullable=True, description="Upper end of the 95 % interval.")
 
 
+class Comparisons(Table):
+    """Differences between two models on the same patients, first minus second."""
+
+    question: str = pa.Field(description="What the comparison answers.")
+    first_feature_set: str = pa.Field(description="Feature set of the first model.")
+    first_learner: str = pa.Field(description="Learner of the first model.")
+    second_feature_set: str = pa.Field(description="Feature set of the second model.")
+    second_learner: str = pa.Field(description="Learner of the second model.")
+    metric: str = pa.Field(isin=["auroc", "auprc", "brier"], description="What is compared.")
+    method: str = pa.Field(isin=["delong", "bootstrap"], description="Where the interval is from.")
+    difference: pl.Float64 = pa.Field(ge=-1, le=1, description="First minus second.")
+    lower: pl.Float64 = pa.Field(nullable=True, description="Lower end of the 95 % interval.")
+    upper: pl.Float64 = pa.Field(nullable=True, description="Upper end of the 95 % interval.")
+    p_value: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="Of no difference; DeLong only."
+    )
+    p_value_holm: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="Corrected over the planned comparisons."
+    )
+
+
 class RiskScores(Table):
     """Probability of becoming a case, for the cohort and for everyone eligible now."""
 

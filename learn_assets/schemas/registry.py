@@ -42,6 +42,7 @@ TABLES: dict[str, type[Table]] = {
     "latest_measurement": derived.LatestMeasurement,
     "cross_validation": derived.CrossValidation,
     "performance": derived.Performance,
+    "comparisons": derived.Comparisons,
     "risk_scores": derived.RiskScores,
 }
 
