@@ -320,6 +320,9 @@ class EncoderChoice(Section):
         "patient's records by how recent they are.",
     )
     overlap_tokens: int = Field(default=32, ge=0)
+    vector_storage: Literal["float32", "float16"] = Field(
+        default="float32", description="Type vectors of chunks are kept in; float16 halves them."
+    )
     half_life_days: float | None = Field(
         default=None,
         gt=0.0,

@@ -26,7 +26,8 @@ class EmbeddedCell:
 def vector_store(lake: Lake, choice: EncoderChoice) -> VectorStore:
     """Return the store of an encoder's vectors, shared by all windows of a study."""
     encoder = find_encoder(choice)
-    return VectorStore(lake.folder("embedding_store"), encoder.space, encoder.dimension)
+    home = lake.folder("embedding_store")
+    return VectorStore(home, encoder.space, encoder.dimension, storage=choice.vector_storage)
 
 
 def cell_narratives(study: Study, lake: Lake, window: Window) -> pl.LazyFrame:
