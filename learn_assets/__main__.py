@@ -1,4 +1,4 @@
-"""Command line: materialize a study, show its results, open the UI, check a study file."""
+"""Command line: materialize a study, show results, open the UI, check a study, tend its vectors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from learn_assets.study_file import AnyStudy
 
 _BAD = {"failed", "blocked"}
+_STORE_ACTIONS = ("size", "verify", "compact", "collect")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,6 +53,8 @@ def _run(options: argparse.Namespace, study: AnyStudy) -> int:
         return _show(study)
     if options.command == "ui":
         return _open_ui(study, options.port)
+    if options.command == "store":
+        return _store(study, options.action, delete=options.delete)
     print(f"{study.name}: {_outline(study)}; no errors")
     return 0
 
@@ -72,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         "show": "print the results that are in the lake",
         "ui": "open the Dagster UI on 127.0.0.1",
         "check": "read a study file and say what is wrong with it",
+        "store": "size, verify, compact or clear out the vectors of a study",
     }
     for name, text in helps.items():
         command = commands.add_parser(name, help=text)
@@ -80,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--force", action="store_true", help="also what is up to date")
         if name == "ui":
             command.add_argument("--port", type=int, default=3000)
+        if name == "store":
+            command.add_argument("action", nargs="?", choices=_STORE_ACTIONS, default="size")
+            command.add_argument("--delete", action="store_true", help="collect: remove, not list")
     return parser
 
 
@@ -113,6 +120,16 @@ def _show(study: AnyStudy) -> int:
     else:
         print(summary(collect_results(study, lake)))
     return 0
+
+
+def _store(study: AnyStudy, action: str, *, delete: bool) -> int:
+    from learn_assets.lake import Lake
+    from learn_assets.store_command import answer_store_command
+
+    lake = Lake.open(study.name, study.lake.home)
+    answer = answer_store_command(study, lake, action, delete=delete)
+    print("\n".join(answer.lines), file=sys.stderr if answer.status == 2 else sys.stdout)
+    return answer.status
 
 
 def _open_ui(study: AnyStudy, port: int) -> int:

@@ -10,7 +10,7 @@ numbers are in decision 10.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,19 +29,28 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Run:
-    """Keys ascending, each once, and their places; no places: those of one shard, row by row."""
+    """Keys ascending, each once, and their places."""
 
     keys: Keys
-    places: Places | None
-    first_place: int = 0
+    places: Places
 
     def find(self, wanted: Keys) -> Places:
         """Return the place of each key, ABSENT where there is none."""
-        if not len(self.keys):
-            return np.full(len(wanted), ABSENT, dtype=np.int64)
-        rows = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        places = rows + self.first_place if self.places is None else self.places[rows]
-        return np.where(self.keys[rows] == wanted, places, ABSENT)
+        rows, found = _rows(self.keys, wanted)
+        return np.where(found, self.places[rows], ABSENT)
+
+
+@dataclass(frozen=True)
+class _MappedRun:
+    """Keys of one shard, ascending, each once: the place of a key follows from its row."""
+
+    keys: Keys
+    first_place: int
+
+    def find(self, wanted: Keys) -> Places:
+        """Return the place of each key, ABSENT where there is none."""
+        rows, found = _rows(self.keys, wanted)
+        return np.where(found, rows + self.first_place, ABSENT)
 
 
 class KeyIndex:
@@ -49,13 +58,13 @@ class KeyIndex:
 
     def __init__(self, shards: Sequence[Shard] = ()) -> None:
         """Index shards, numbered in their order. FileNotFoundError when one has vanished."""
-        self._mapped: list[_Run] = []
+        self._mapped: list[_MappedRun] = []
         self._merged: list[_Run] = []
         self._distinct: int | None = None
         small: list[_Run] = []
         for number, shard in enumerate(shards):
             if shard.ascending and shard.rows >= _MAPPED_ROWS:
-                self._mapped.append(_Run(shard.mapped_keys(), None, number << _ROW_BITS))
+                self._mapped.append(_MappedRun(shard.mapped_keys(), number << _ROW_BITS))
             else:
                 small.append(_run_of(shard.keys(), number))
         if small:
@@ -87,22 +96,39 @@ class KeyIndex:
         places[order] = _lowest(self._runs(), wanted[order])
         return places
 
-    def _runs(self) -> list[_Run]:
+    def _runs(self) -> list[_Run | _MappedRun]:
         return [*self._mapped, *self._merged]
 
 
-def shard_and_row(places: Places) -> tuple[Places, Places]:
-    """Split places into shard numbers and rows."""
-    return places >> _ROW_BITS, places & ((1 << _ROW_BITS) - 1)
+def merged_keys(shards: Sequence[Shard]) -> tuple[Keys, Places]:
+    """Return all keys of shards, ascending and each once, and the lowest place of each."""
+    run = _merge([_run_of(shard.keys(), number) for number, shard in enumerate(shards)])
+    return run.keys, run.places
 
 
-def _lowest(runs: Sequence[_Run], wanted: Keys) -> Places:
+def by_shard(places: Places) -> Iterator[tuple[int, Places, Places]]:
+    """Yield for each shard its number, which of the places are in it, and their ascending rows."""
+    order = np.argsort(places)
+    numbers = places[order] >> _ROW_BITS
+    rows = places[order] & ((1 << _ROW_BITS) - 1)
+    starts = np.flatnonzero(np.diff(numbers, prepend=ABSENT))
+    for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+        yield int(numbers[start]), order[start:end], rows[start:end]
+
+
+def _lowest(runs: Sequence[_Run | _MappedRun], wanted: Keys) -> Places:
     places = np.full(len(wanted), ABSENT, dtype=np.int64)
     for run in runs:
         found = run.find(wanted)
         better = (found != ABSENT) & ((places == ABSENT) | (found < places))
         places[better] = found[better]
     return places
+
+
+def _rows(keys: Keys, wanted: Keys) -> tuple[Places, npt.NDArray[np.bool_]]:
+    """Return the row where each wanted key would stand, and whether it does."""
+    rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return rows, keys[rows] == wanted
 
 
 def _run_of(keys: Keys, number: int) -> _Run:
@@ -114,7 +140,7 @@ def _run_of(keys: Keys, number: int) -> _Run:
 def _merge(runs: Sequence[_Run]) -> _Run:
     """Merge runs whose shard numbers ascend from run to run."""
     keys = np.concatenate([run.keys for run in runs])
-    places = np.concatenate([run.places for run in runs if run.places is not None])
+    places = np.concatenate([run.places for run in runs])
     order = np.argsort(keys, kind="stable")
     return _without_repeats(keys[order], places[order])
 

@@ -19,22 +19,24 @@ from typing import Literal, get_args
 import numpy as np
 
 from learn_assets.embedding.encoders import DType, find_encoder
-from learn_assets.embedding.key_index import KeyIndex, Places, shard_and_row
-from learn_assets.embedding.shards import (
+from learn_assets.embedding.key_index import KeyIndex, Places, by_shard, merged_keys
+from learn_assets.embedding.shard_folder import (
     CORRUPT_SUFFIX,
-    Shard,
-    Stored,
-    UnreadableShardError,
     abandoned_files,
-    folder_name,
     hold_mark,
     new_name,
-    read_header,
     remove_replaced,
     set_aside,
     shard_paths,
     sound_shards,
     write_shard,
+)
+from learn_assets.embedding.shards import (
+    Shard,
+    Stored,
+    UnreadableShardError,
+    folder_name,
+    read_header,
 )
 from learn_assets.embedding.store import Verification
 from learn_assets.study import Study
@@ -214,13 +216,12 @@ def _merge(folder: Path, group: Sequence[Shard]) -> int:
     corrupt = len(group) - len(sources)
     if len(sources) < 2:
         return corrupt
-    keys = np.unique(np.concatenate([shard.keys() for shard in sources]))
-    numbers, rows = shard_and_row(KeyIndex(sources).find(keys))
+    keys, places = merged_keys(sources)
     write_shard(
         folder,
         sources[0].space,
         keys,
-        _gathered(sources, numbers, rows),
+        _gathered(sources, places),
         storage=sources[0].storage,
         dimension=sources[0].dimension,
         name=new_name(sources[0].path.name),
@@ -229,15 +230,15 @@ def _merge(folder: Path, group: Sequence[Shard]) -> int:
     return corrupt
 
 
-def _gathered(sources: Sequence[Shard], numbers: Places, rows: Places) -> Iterator[Stored]:
-    """Yield vectors of rows of numbered shards, a bounded number of bytes at a time."""
+def _gathered(sources: Sequence[Shard], places: Places) -> Iterator[Stored]:
+    """Yield the vectors at places, a bounded number of bytes at a time."""
     maps = [shard.vectors() for shard in sources]
     step = max(1, _BLOCK_BYTES // maps[0][:1].nbytes)
-    for start in range(0, len(rows), step):
-        number, row = numbers[start : start + step], rows[start : start + step]
-        block = np.empty((len(row), sources[0].dimension), dtype=maps[0].dtype)
-        for chosen in np.unique(number):
-            block[number == chosen] = maps[chosen][row[number == chosen]]
+    for start in range(0, len(places), step):
+        part = places[start : start + step]
+        block = np.empty((len(part), sources[0].dimension), dtype=maps[0].dtype)
+        for number, positions, rows in by_shard(part):
+            block[positions] = maps[number][rows]
         yield block
 
 

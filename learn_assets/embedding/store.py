@@ -18,22 +18,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.embedding.key_index import ABSENT, KeyIndex, shard_and_row
-from learn_assets.embedding.shards import (
-    KEY_BYTES,
-    Shard,
-    Storage,
+from learn_assets.embedding.key_index import ABSENT, KeyIndex, by_shard
+from learn_assets.embedding.shard_folder import (
     StoreFullError,
-    UnreadableShardError,
     abandoned_files,
-    folder_name,
     hold_mark,
     new_name,
-    read_header,
     set_aside,
     shard_paths,
     sound_shards,
     write_shard,
+)
+from learn_assets.embedding.shards import (
+    KEY_BYTES,
+    Shard,
+    Storage,
+    UnreadableShardError,
+    folder_name,
+    read_header,
 )
 from learn_assets.lake import private_folder
 
@@ -195,13 +197,11 @@ class VectorStore:
         places = self._index.find(keys)
         if missing := int((places == ABSENT).sum()):
             raise KeyError(f"{missing} of {len(keys)} chunks have no vector yet")
-        numbers, rows = shard_and_row(places)
         vectors = np.empty((len(keys), self.dimension), dtype=np.float32)
-        for number in np.unique(numbers):
+        for number, positions, rows in by_shard(places):
             shard = self._shards[number]
             self._require_sound(shard)
-            wanted = numbers == number
-            vectors[wanted] = shard.vectors()[rows[wanted]]
+            vectors[positions] = shard.vectors()[rows]
         return vectors
 
     def _require_sound(self, shard: Shard) -> None:

@@ -128,7 +128,7 @@ def test_disk_full_leaves_the_store_as_it_was(
     def no_space(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("learn_assets.embedding.store.os.fsync", no_space)
+    monkeypatch.setattr("learn_assets.embedding.shard_folder.os.fsync", no_space)
     with pytest.raises(OSError, match="No space"):
         fill(store, ["b"])
     monkeypatch.undo()
