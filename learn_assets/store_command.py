@@ -1,4 +1,4 @@
-"""Store command: what `learn-assets store` does to a study's vectors and says about it, in counts."""
+"""Store command: what `learn-assets store` does to a study's vectors, and its answer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from learn_assets.embedding.maintenance import CompactionRunningError
 from learn_assets.embedding.shard_folder import StoreFullError
 from learn_assets.lake import Lake
 from learn_assets.study import Study
+from learn_assets.study_file import AnyStudy
 
 _NOBODY = "no encoder of the study"
 
@@ -25,8 +26,10 @@ class StoreAnswer:
     status: int = 0
 
 
-def answer_store_command(study: Study, lake: Lake, action: str, *, delete: bool) -> StoreAnswer:
+def answer_store_command(study: AnyStudy, lake: Lake, action: str, *, delete: bool) -> StoreAnswer:
     """Size, verify, compact or collect the stores of a study; `delete` is for `collect`."""
+    if not isinstance(study, Study):
+        return StoreAnswer((f"study {study.name} embeds no narratives, so it has no store",), 2)
     if delete and action != "collect":
         return StoreAnswer(("--delete belongs to `store collect`",), 2)
     home = lake.folder("embedding_store")

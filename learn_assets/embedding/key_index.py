@@ -4,8 +4,7 @@ What belongs here: lookup over sorted runs of keys. The keys of a large shard ar
 file; those of small shards are held in memory, in runs that are merged when they have grown alike,
 so adding keys costs the logarithm of what is there and not all of it.
 
-Opening and looking up, 5 million keys, measured on two shared cores (`benchmarks/store.py`): the
-numbers are in decision 10.
+Measured at 5 million keys in decision 10 (`benchmarks/store.py`).
 """
 
 from __future__ import annotations
@@ -112,7 +111,8 @@ def by_shard(places: Places) -> Iterator[tuple[int, Places, Places]]:
     numbers = places[order] >> _ROW_BITS
     rows = places[order] & ((1 << _ROW_BITS) - 1)
     starts = np.flatnonzero(np.diff(numbers, prepend=ABSENT))
-    for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+    ends = np.append(starts, len(order))[1:]
+    for start, end in zip(starts, ends, strict=True):
         yield int(numbers[start]), order[start:end], rows[start:end]
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import subprocess
 import sys
+import uuid
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
+from learn_assets.embedding.key_index import KeyIndex
+from learn_assets.embedding.maintenance import compact
 from learn_assets.embedding.store import CorruptShardError, VectorStore, Verification
 from learn_assets_tests.embedding.fakes import fake_vector
 
@@ -158,6 +166,107 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     watching.refresh()
     np.testing.assert_array_equal(watching.read(keys_of(watching, texts)), vectors_of(texts))
     assert watching.verify() == Verification(shards=40, vectors=60, corrupt=0)
+
+
+def test_float16_is_a_store_of_its_own_and_reads_float32(tmp_path: Path) -> None:
+    texts = ["a", "b", "c"]
+    half = VectorStore(tmp_path, "space" * 16, DIMENSION, storage="float16")
+    fill(half, texts)
+    reopened = VectorStore(tmp_path, "space" * 16, DIMENSION, storage="float16")
+    read = reopened.read(keys_of(reopened, texts))
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, vectors_of(texts).astype(np.float16).astype(np.float32))
+    assert len(open_store(tmp_path)) == 0
+    with pytest.raises(ValueError, match="float16"):
+        half.append([half.key("", "d")], np.full((1, DIMENSION), 1e6, dtype=np.float32))
+
+
+def test_a_shard_is_a_safetensors_file(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    texts = ["a", "b", "c"]
+    fill(store, texts)
+    tensors = load_file(next(store.folder.glob("*.safetensors")))
+    order = np.argsort(keys_of(store, texts))
+    np.testing.assert_array_equal(tensors["vectors"], vectors_of(texts)[order])
+    assert tensors["keys"].tobytes() == b"".join(sorted(keys_of(store, texts)))
+
+
+def test_a_shard_whose_keys_are_in_any_order_is_read(tmp_path: Path) -> None:
+    """Shards of before keys were sorted; they may also hold a key twice."""
+    store = open_store(tmp_path)
+    texts = ["c", "a", "b", "a"]
+    keys = b"".join(keys_of(store, texts))
+    vectors = vectors_of(texts)
+    metadata = {"space": store.space, "sha256": sha256(keys + vectors.tobytes()).hexdigest()}
+    tensors = {"keys": np.frombuffer(keys, dtype=np.uint8).reshape(-1, 32), "vectors": vectors}
+    save_file(tensors, store.folder / "1-1-1.safetensors", metadata=metadata)
+    store.refresh()
+    np.testing.assert_array_equal(store.read(keys_of(store, texts)), vectors)
+    assert store.verify() == Verification(shards=1, vectors=3, corrupt=0)
+    compact(store.folder)
+    fill(store, ["d"])
+    assert compact(store.folder).shards_after == 1
+    reopened = open_store(tmp_path)
+    np.testing.assert_array_equal(reopened.read(keys_of(reopened, texts)), vectors)
+
+
+def test_a_shard_of_another_store_is_set_aside(tmp_path: Path) -> None:
+    other = VectorStore(tmp_path, "other" * 16, DIMENSION)
+    fill(other, ["a"])
+    store = open_store(tmp_path)
+    (stray,) = other.folder.glob("*.safetensors")
+    stray.replace(store.folder / stray.name)
+    store.refresh()
+    assert store.verify() == Verification(shards=0, vectors=0, corrupt=0)
+
+
+@given(
+    batches=st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=12), max_size=12),
+    opened=st.integers(0, 12),
+    mapped_rows=st.sampled_from([1, 6, 1000]),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_index_equals_a_dictionary(
+    tmp_path: Path, batches: list[list[int]], opened: int, mapped_rows: int
+) -> None:
+    """Whether shards are mapped, loaded or added: the first shard that has a key wins."""
+    home = tmp_path / uuid.uuid4().hex
+    expected: dict[str, float] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("learn_assets.embedding.key_index._MAPPED_ROWS", mapped_rows)
+        store = open_store(home)
+        for number, batch in enumerate(batches):
+            if number == opened:
+                store = open_store(home)
+            texts = [str(value) for value in batch]
+            values = number + np.arange(len(texts)) / 100
+            store.append(
+                keys_of(store, texts),
+                np.repeat(values[:, None], DIMENSION, axis=1).astype(np.float32),
+            )
+            for text, value in zip(texts, values, strict=True):
+                expected.setdefault(text, value)
+        known = keys_of(store, list(expected))
+        assert store.contains([*known, store.key("", "unknown")]).tolist() == (
+            [True] * len(expected) + [False]
+        )
+        np.testing.assert_array_equal(
+            store.read(known)[:, 0], np.array(list(expected.values()), dtype=np.float32)
+        )
+        assert len(store) == len(expected)
+
+
+def test_a_commit_does_not_copy_what_is_there() -> None:
+    """Keys of many commits lie in runs of geometric sizes: few merges, each key in few of them."""
+    index = KeyIndex()
+    for number in range(256):
+        index.add(
+            np.sort(np.frombuffer(np.random.default_rng(number).bytes(320), dtype="S32")), number
+        )
+    sizes = [len(run.keys) for run in index._merged]
+    assert sum(sizes) == 2560
+    assert len(sizes) < 12
+    assert all(earlier >= 2 * later for earlier, later in itertools.pairwise(sizes))
 
 
 def test_folders_are_private(tmp_path: Path) -> None:
