@@ -18,8 +18,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from learn_assets.embedding.encoders import DType, find_encoder
+from learn_assets.embedding.encoders import find_encoder
 from learn_assets.embedding.key_index import KeyIndex, Places, by_shard, merged_keys
+from learn_assets.embedding.registry import DType
 from learn_assets.embedding.shard_folder import (
     CORRUPT_SUFFIX,
     abandoned_files,
