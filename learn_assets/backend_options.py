@@ -19,7 +19,7 @@ SERVER_TRANSPORT = frozenset(
     (
         *("base_url", "allow_remote_host", "api_key_variable", "token_budget"),
         *("texts_per_request", "concurrency", "timeout_seconds", "retries"),
-        *("first_pause_seconds", "longest_pause_seconds"),
+        *("first_pause_seconds", "longest_pause_seconds", "check_token_count"),
     )
 )
 _TORCH_DTYPES = ("float32", "bfloat16", "float16")
@@ -68,6 +68,10 @@ class ServerOptions(Section):
         default=0.5, gt=0, description="Upper end of the first random pause; it doubles each time."
     )
     longest_pause_seconds: float = Field(default=30.0, gt=0)
+    check_token_count: bool = Field(
+        default=True,
+        description="Refuse an answer whose token count says that texts were cut short.",
+    )
 
     @field_validator("base_url")
     @classmethod
