@@ -149,13 +149,17 @@ class RayOptions(Section):
     def _texts_leave_only_when_allowed(self) -> Self:
         if self.address is None or self.allow_remote_host:
             return self
-        host = urlsplit(f"//{self.address.rpartition('//')[2]}").hostname or ""
-        if not is_loopback(host):
+        if not is_loopback(host_of(self.address)):
             raise ValueError(
                 f"`address`: {self.address} may run on other machines, and patients' texts would "
                 "be sent there; write `allow_remote_host: true` if that is allowed"
             )
         return self
+
+
+def host_of(address: str) -> str:
+    """Return the host of host:port or scheme://host:port; the name itself when it is a word."""
+    return urlsplit(f"//{address.rpartition('//')[2]}").hostname or ""
 
 
 def is_loopback(host: str) -> bool:

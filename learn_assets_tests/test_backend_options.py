@@ -5,12 +5,14 @@ The declarations of a server decide the identity of vectors, not those of the tr
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from learn_assets.backend_options import SERVER_TRANSPORT, RayOptions, ServerOptions
 from learn_assets.embedding.encoders import Encoder, MissingModelError, find_encoder
@@ -124,3 +126,16 @@ def test_a_moved_server_makes_no_cell_stale_but_another_model_does(
     assert set(ServerOptions.model_fields) > SERVER_TRANSPORT
     assert inputs() == inputs(base_url="http://127.0.0.1:9000/v1", concurrency=2)
     assert len({inputs(), inputs(model="n"), inputs(dtype="float16")}) == 3
+
+
+def test_the_guide_shows_options_that_are_accepted() -> None:
+    guide = (Path(__file__).parents[1] / "docs" / "servers.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)
+    choices = [
+        EncoderChoice.model_validate(choice)
+        for block in blocks
+        for choice in YAML(typ="safe").load(block)["encoders"]
+    ]
+    assert {choice.backend for choice in choices} == {"openai_server", "ray"}
+    for name, default in re.findall(r"^\| `(\w+)` \| (\w+) \|", guide, flags=re.MULTILINE):
+        assert str(ServerOptions.model_fields[name].default).lower().removesuffix(".0") == default
