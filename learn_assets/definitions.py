@@ -12,6 +12,7 @@ from learn_assets.defs.evaluation import evaluation_assets
 from learn_assets.defs.ingest import ingest_assets
 from learn_assets.defs.jobs import stage_jobs
 from learn_assets.defs.models import model_assets
+from learn_assets.defs.outcomes import outcome_assets
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.schedules import stage_schedules
 from learn_assets.defs.scores import risk_scores_asset
@@ -51,6 +52,7 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
             risk_scores_asset(study),
             *evaluation_assets(study),
             *comparison_assets(study),
+            *outcome_assets(study),
         ],
         asset_checks=[
             *contract_checks(study, TABLES),

@@ -45,6 +45,10 @@ CELL_TABLES = (
     "scoring_population",
     "event_counts",
     "latest_measurement",
+    "index_events",
+    "severe_outcome_follow_up",
+    "charlson_index",
+    "genetic_score",
 )
 
 # Whose code decides the tables of a stage; SQL is told by the hash of the dbt project.
@@ -91,7 +95,7 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
     """Return the fingerprint of all that one cell's embeddings and models depend on."""
     # Where an encoder runs may change without making its vectors stale.
     chosen = encoder.model_dump_json(exclude={"ray": True, "server": set(SERVER_TRANSPORT)})
-    rules = [chosen, *_texts([study.models, study.counts, study.privacy])]
+    rules = [chosen, *_texts([study.models, study.survival, study.counts, study.privacy])]
     tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(
         [window.key, _revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]

@@ -20,6 +20,7 @@ RecordKind = Literal["diagnosis", "procedure", "medication", "lab_result"]
 KINDS: tuple[Kind, ...] = ("diagnosis", "procedure", "medication")
 
 FeatureSet = Literal["count", "embedding", "learn"]
+SurvivalLearnerName = Literal["cox", "survival_forest"]
 LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
 
 DEFAULT_HALF_LIFE_DAYS = 365.0
@@ -385,6 +386,26 @@ class ModelingOptions(Section):
         return value
 
 
+class SurvivalOptions(Section):
+    """Time to event: its learners, and the comorbidity index that hazards are adjusted for."""
+
+    learners: tuple[SurvivalLearnerName, ...] = Field(
+        ("cox", "survival_forest"),
+        min_length=1,
+        description="`survival_forest` needs the extra `survival`; it is left out without it.",
+    )
+    charlson_weights: Literal["original", "updated"] = Field(
+        default="updated", description="Charlson et al. 1987, or Quan et al. 2011."
+    )
+
+    @field_validator("learners")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("the same name stands twice")
+        return value
+
+
 class PrivacyOptions(Section):
     """What may leave the lake."""
 
@@ -427,6 +448,7 @@ class Study(BaseStudy):
     vocabulary: VocabularyOptions = VocabularyOptions()
     encoders: tuple[EncoderChoice, ...] = Field((EncoderChoice(id="minilm"),), min_length=1)
     models: ModelingOptions = ModelingOptions()
+    survival: SurvivalOptions = SurvivalOptions()
 
     @model_validator(mode="after")
     def _partition_keys_are_distinct(self) -> Self:

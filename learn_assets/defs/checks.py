@@ -20,7 +20,17 @@ WINDOWED = (
     "event_counts",
     "latest_measurement",
 )
-CELLED = ("cross_validation", "performance", "comparisons", "risk_scores")
+CELLED = (
+    "cross_validation",
+    "performance",
+    "comparisons",
+    "risk_scores",
+    "time_to_event_scores",
+    "time_to_event_performance",
+    "nephritis_evaluation",
+    "severe_outcome_evaluation",
+    "genetic_stratification",
+)
 
 
 def place_of(context: dg.AssetCheckExecutionContext) -> tuple[str | None, str | None]:

@@ -25,6 +25,11 @@ CELL_ASSETS = (
     "risk_scores",
     "performance",
     "comparisons",
+    "time_to_event_scores",
+    "time_to_event_performance",
+    "nephritis_evaluation",
+    "severe_outcome_evaluation",
+    "genetic_stratification",
 )
 RESULT_ASSETS = ("results_page",)
 

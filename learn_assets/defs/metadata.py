@@ -19,6 +19,10 @@ _GUESSABLE = (
     "comparisons",
     "description_coverage",
     "unmapped_codes",
+    "time_to_event_performance",
+    "nephritis_evaluation",
+    "severe_outcome_evaluation",
+    "genetic_stratification",
 )
 # Names that the Dagster UI gives a place of their own.
 COLUMN_SCHEMA = "dagster/column_schema"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.schemas import derived, records, subtypes
+from learn_assets.schemas import derived, outcomes, records, subtypes
 from learn_assets.schemas.records import Table
 
 VALIDATED: dict[str, type[Table]] = {
@@ -44,6 +44,11 @@ TABLES: dict[str, type[Table]] = {
     "performance": derived.Performance,
     "comparisons": derived.Comparisons,
     "risk_scores": derived.RiskScores,
+    "time_to_event_scores": outcomes.TimeToEventScores,
+    "time_to_event_performance": outcomes.TimeToEventPerformance,
+    "nephritis_evaluation": outcomes.SevereOutcomeEstimates,
+    "severe_outcome_evaluation": outcomes.SevereOutcomeEstimates,
+    "genetic_stratification": outcomes.GeneticStratification,
 }
 
 # Tables of a subtypes study, which shares no table with a study of progression.

@@ -42,9 +42,14 @@ def tiny_study(**sections: Any) -> Study:
                 "value_text": ["positive", "detected"],
             },
             "outcome": {"code_list": "systemic_lupus_erythematosus"},
+            "severe_outcomes": [
+                {"name": "lupus_nephritis", "code_list": "lupus_nephritis"},
+                {"name": "cytopenia", "code_list": "cytopenia"},
+            ],
         },
         "windows": [LONG, SHORT],
         "models": {"learners": ["elastic_net"], "folds": 2},
+        "survival": {"learners": ["cox"]},
         **sections,
     }
     return Study.model_validate(document)
