@@ -13,6 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from learn_assets.subtypes.kmeans import kmeans
+
 FloatMatrix = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 ClustererName = Literal["kmeans", "gaussian_mixture", "hdbscan", "consensus"]
@@ -59,10 +61,7 @@ class KMeansClusterer:
 
     def fit(self, vectors: FloatMatrix, count: int, seed: int, starts: int = 10) -> Clusters:
         """Find clusters; ValueError when there are fewer vectors than clusters."""
-        from sklearn.cluster import KMeans
-
-        found = KMeans(count, n_init=starts, random_state=seed, algorithm="lloyd").fit(vectors)
-        return _ordered(vectors, np.asarray(found.labels_, dtype=np.int64))
+        return _ordered(vectors, kmeans(vectors, count, starts=starts, seed=seed).labels)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def code_vectors(
     texts = [descriptions.get(code) or NO_DESCRIPTION for code in codes]
     distinct = sorted(set(texts))
     place = {text: row for row, text in enumerate(distinct)}
-    return embed_texts(distinct, choice, store)[np.array([place[text] for text in texts])]
+    rows = np.array([place[text] for text in texts], dtype=np.int64)
+    return np.asarray(embed_texts(distinct, choice, store)[rows], dtype=np.float32)
 
 
 def embed_texts(texts: Sequence[str], choice: EncoderChoice, store: VectorStore) -> FloatMatrix:

@@ -42,7 +42,8 @@ def published_vectors(
     texts = published_texts(coded, titles)
     distinct = sorted(set(texts))
     place = {text: row for row, text in enumerate(distinct)}
-    return embed_texts(distinct, choice, store)[np.array([place[text] for text in texts])]
+    rows = np.array([place[text] for text in texts], dtype=np.int64)
+    return np.asarray(embed_texts(distinct, choice, store)[rows], dtype=np.float32)
 
 
 def _dotted(code: str) -> str:

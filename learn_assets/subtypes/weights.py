@@ -128,7 +128,7 @@ def disease_weights(
     ]
     schema = {name: WEIGHT_COLUMNS[name] for name in WEIGHT_COLUMNS if name not in _ADDED}
     frame = pl.DataFrame(rows, schema=schema)
-    return _ranked(frame).select(WEIGHT_COLUMNS)
+    return _ranked(frame).select(list(WEIGHT_COLUMNS))
 
 
 _ADDED = ("false_discovery_rate", "rank")
