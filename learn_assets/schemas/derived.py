@@ -183,6 +183,15 @@ class Narratives(Table):
     text_sha256: str = pa.Field(str_matches=r"^[0-9a-f]{64}$", description="Hash of the text.")
 
 
+class ConceptMentions(Table):
+    """What was recorded before the index date and how long before; one row a description and day."""
+
+    patient_id: str = pa.Field(description="Person.")
+    kind: str = pa.Field(isin=KINDS, description="Kind of record.")
+    description: str = pa.Field(str_length={"min_value": 1}, description="Text of the code.")
+    days_before: pl.Int64 = pa.Field(ge=1, description="Days from the record to the index date.")
+
+
 class EventCounts(Table):
     """Counts of records strictly before the index date, long form; absence is 0."""
 

@@ -38,6 +38,7 @@ TABLES: dict[str, type[Table]] = {
     "attrition": derived.Attrition,
     "scoring_population": derived.ScoringPopulation,
     "narratives": derived.Narratives,
+    "concept_mentions": derived.ConceptMentions,
     "event_counts": derived.EventCounts,
     "latest_measurement": derived.LatestMeasurement,
     "cross_validation": derived.CrossValidation,

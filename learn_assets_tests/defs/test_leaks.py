@@ -54,9 +54,12 @@ def test_an_event_on_the_index_day_fails_the_checks_of_texts_and_counts(
     copied: MadeStudy, project: Path
 ) -> None:
     spoil(project, "record.date < index_event.index_date", "record.date <= index_event.index_date")
-    result = copied.run_job("data_tables", "narratives", "int_event_counts")
+    result = copied.run_job("data_tables", "narratives", "concept_mentions", "int_event_counts")
     assert not result.success
-    assert {("narratives", "narratives_stop_before_index")} <= failed_checks(result)
+    assert {
+        ("narratives", "narratives_stop_before_index"),
+        ("concept_mentions", "mentions_stop_before_index"),
+    } <= failed_checks(result)
     assert "event_counts_stop_before_index" in {name for _, name in failed_checks(result)}
 
 

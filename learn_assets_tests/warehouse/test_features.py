@@ -137,6 +137,17 @@ def test_only_patients_with_earlier_records_have_a_text_and_its_hash(lake: Lake)
         assert hashlib.sha256(text.encode()).hexdigest() == digest
 
 
+def test_mentions_are_the_words_of_the_narrative_by_day(lake: Lake) -> None:
+    mentions = lake.read("concept_mentions").filter(patient_id="a", kind="diagnosis")
+    assert mentions.select("description", "days_before").rows() == [
+        ("Asthma", 1),
+        ("Asthma", 400),
+        ("Diabetes", 10),
+        ("Hypertension", 10),
+        ("ICD-10-CM X99.9", 5),
+    ]
+
+
 def test_counts_stop_before_the_index_date_and_look_back_includes_its_last_day(lake: Lake) -> None:
     counts = dict(
         lake.read("event_counts", feature_study().windows[0])
