@@ -40,6 +40,7 @@ WINDOW_TABLES = (
 )
 CELL_TABLES = (
     "narratives",
+    "concept_mentions",
     "code_list",
     "cohort",
     "scoring_population",

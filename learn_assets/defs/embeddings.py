@@ -8,6 +8,7 @@ from learn_assets.defs.partitions import cell_partitions, on_window
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
 from learn_assets.embedding.cell import cell_narratives, embed_cell
+from learn_assets.embedding.statistics import EmbeddingStatistics
 from learn_assets.embedding.vectors import COLUMNS, check_vectors
 from learn_assets.study import Study
 from learn_assets.validation.contracts import CheckOutcome
@@ -23,9 +24,15 @@ def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
         kinds={"pytorch", "huggingface", "parquet"},
         pool="gpu",
         partitions_def=cell_partitions(study),
-        deps=["narratives", on_window("cohort"), on_window("scoring_population")],
+        deps=[
+            "narratives",
+            "concept_mentions",
+            on_window("cohort"),
+            on_window("scoring_population"),
+        ],
         metadata={COLUMN_SCHEMA: _columns()},
-        description="One vector a patient and kind: its chunks' mean, weighted by their tokens.",
+        description="One vector a patient and kind: the mean of its chunks by tokens, or of its "
+        "descriptions by recency.",
     )
     def patient_embeddings(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -38,14 +45,31 @@ def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
                 "patient_embeddings",
                 embedded.stamp,
                 counts={"patients": embedded.patients},
-                chunks=stats.chunks,
-                chunks_embedded=stats.embedded,
-                chunks_reused=stats.reused,
-                tokens_per_second=round(stats.tokens_per_second),
-                seconds=round(stats.seconds, 2),
+                **_numbers(stats),
             )
 
     return patient_embeddings
+
+
+def _numbers(stats: EmbeddingStatistics) -> dict[str, int | float | str]:
+    numbers: dict[str, int | float | str] = {
+        "chunks": stats.chunks,
+        "chunks_embedded": stats.embedded,
+        "chunks_reused": stats.reused,
+        "share_reused": round(stats.reused_share, 4),
+        "tokens_per_second": round(stats.tokens_per_second),
+        "texts_per_second": round(stats.texts_per_second, 1),
+        "share_of_padding": round(stats.padding_share, 4),
+        "seconds": round(stats.seconds, 2),
+    }
+    observed = stats.observation
+    if observed is not None:
+        numbers |= {"backend": observed.backend, "device": observed.device}
+        if observed.peak_memory_bytes is not None:
+            numbers["peak_memory_gib"] = round(observed.peak_memory_bytes / 2**30, 2)
+    if stats.share_of_peak is not None:
+        numbers["share_of_peak"] = round(stats.share_of_peak, 3)
+    return numbers
 
 
 def vectors_check(study: Study) -> dg.AssetChecksDefinition:

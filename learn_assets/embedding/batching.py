@@ -5,13 +5,19 @@ What belongs here: grouping by length, the token budget and what happens when me
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.embedding.backends import Backend
+if TYPE_CHECKING:
+    from learn_assets.embedding.backends import Backend
+
+_log = logging.getLogger(__name__)
 
 _FINEST_STEP = 8
 _STEPS_PER_DOUBLING = 16
@@ -62,30 +68,62 @@ def plan_batches(
     return batches
 
 
+class TokenBudget:
+    """Padded tokens a batch may hold: half of what failed once memory has run out, ever after.
+
+    Several threads may share it.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        """Begin with what the backend states."""
+        self._lock = threading.Lock()
+        self._tokens = tokens
+
+    @property
+    def tokens(self) -> int:
+        """Padded tokens a batch."""
+        return self._tokens
+
+    def halve(self, failed: int) -> None:
+        """Remember that a batch of so many padded tokens did not fit."""
+        with self._lock:
+            smaller = max(1, min(self._tokens, failed // 2))
+            if smaller < self._tokens:
+                _log.warning(
+                    "memory ran out at %d padded tokens a batch; going on with %d", failed, smaller
+                )
+            self._tokens = smaller
+
+
 def encode_batch(
-    backend: Backend, texts: Sequence[str], batch: Batch
+    backend: Backend, texts: Sequence[str], batch: Batch, budget: TokenBudget
 ) -> Iterator[tuple[tuple[int, ...], npt.NDArray[np.float32]]]:
-    """Yield positions and their vectors (n, d), halving the batch when memory runs out.
+    """Yield positions and their vectors (n, d), in smaller batches when memory runs out.
 
     OutOfMemoryError when a single chunk does not fit; other errors pass through.
     """
-    try:
-        vectors = backend.encode([texts[i] for i in batch.positions], batch.padded_length)
-    except RuntimeError as error:
-        # torch.OutOfMemoryError is a RuntimeError, and so is the CPU allocator's complaint.
-        if not _is_out_of_memory(error):
-            raise
-        if len(batch.positions) == 1:
-            raise OutOfMemoryError(
-                f"one chunk of {batch.padded_length} tokens does not fit the device's memory; use "
-                "an encoder with fewer tokens a chunk or a device with more memory"
-            ) from error
-    else:
-        yield batch.positions, vectors
-        return
-    middle = len(batch.positions) // 2
-    for half in (batch.positions[:middle], batch.positions[middle:]):
-        yield from encode_batch(backend, texts, Batch(half, batch.padded_length))
+    waiting = [batch.positions]
+    while waiting:
+        positions = waiting.pop()
+        most = max(1, budget.tokens // batch.padded_length)
+        if len(positions) > most:
+            waiting.extend(positions[i : i + most] for i in range(0, len(positions), most))
+            continue
+        try:
+            vectors = backend.encode([texts[i] for i in positions], batch.padded_length)
+        except RuntimeError as error:
+            # torch.OutOfMemoryError is a RuntimeError, and so is the CPU allocator's complaint.
+            if not _is_out_of_memory(error):
+                raise
+            if len(positions) == 1:
+                raise OutOfMemoryError(
+                    f"one chunk of {batch.padded_length} tokens does not fit the device's memory; "
+                    "use an encoder with fewer tokens a chunk or a device with more memory"
+                ) from error
+            budget.halve(len(positions) * batch.padded_length)
+            waiting.append(positions)
+        else:
+            yield positions, vectors
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -1,6 +1,6 @@
 """Engine: narratives in, one vector a patient and kind out; a chunk is embedded once, ever.
 
-What belongs here: the order of work (group, cut, look up, embed, commit, pool) and its numbers.
+What belongs here: the order of work (group, cut, look up, embed, commit, pool).
 """
 
 from __future__ import annotations
@@ -8,18 +8,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from tokenizers import Tokenizer
 
-from learn_assets.embedding.backends import Backend, open_backend
-from learn_assets.embedding.batching import encode_batch, plan_batches
+from learn_assets.embedding.backends import Backend, Observed, open_backend
+from learn_assets.embedding.batching import TokenBudget, plan_batches
 from learn_assets.embedding.chunking import Chunk, Chunker, load_tokenizer
+from learn_assets.embedding.dispatch import encode_batches
 from learn_assets.embedding.encoders import Encoder
 from learn_assets.embedding.progress import Progress
+from learn_assets.embedding.statistics import EmbeddingStatistics, Tally
 from learn_assets.embedding.store import CorruptShardError, VectorStore
 
 _COMMIT_VECTORS = 4_096
@@ -31,27 +35,6 @@ _log = logging.getLogger(__name__)
 
 class NarrativeError(ValueError):
     """The narratives cannot be embedded as they are; counts only, never a text."""
-
-
-@dataclass(frozen=True)
-class EmbeddingStatistics:
-    """What a run did.
-
-    `chunks` are distinct within a group of texts; `embedded` went through the encoder and `reused`
-    were in the store already; `embedded_tokens` counts what the encoder read without padding
-    (prompt, special tokens and overlap included) and `tokens_per_second` is that over the seconds
-    spent embedding; `empty` texts have no token and thus no vector.
-    """
-
-    texts: int = 0
-    empty: int = 0
-    tokens: int = 0
-    chunks: int = 0
-    embedded: int = 0
-    reused: int = 0
-    embedded_tokens: int = 0
-    seconds: float = 0.0
-    tokens_per_second: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,73 +60,31 @@ def embed_narratives(
     backend: Callable[[Encoder], Backend] = open_backend,
     commit_seconds: float = 5.0,
 ) -> EmbeddingResult:
-    """Embed narratives (patient_id, kind, text), reading from the store what it holds.
+    """Embed narratives (patient_id, kind, text) in any order and return their vectors in memory.
 
-    The vector of a text is the mean of its chunks' vectors weighted by their tokens, each token
-    counted once, scaled to length 1. Texts pass in bounded groups; new vectors are committed every
-    `commit_seconds`, so a killed run loses only those. The encoder is loaded when first needed.
-    NarrativeError when a patient and kind come twice or a column is missing; ValueError when the
-    store belongs to another encoder.
+    See `EmbeddingRun`, which yields them instead.
     """
-    if store.space != encoder.space:
-        raise ValueError(f"the store holds vectors of another encoder than {encoder.id}")
-    lazy = _checked(narratives.lazy())
-    run = _Run(
+    with EmbeddingRun(
         encoder,
         store,
         overlap_tokens=overlap_tokens,
         task_instruction=task_instruction,
+        progress=progress,
         backend=backend,
         commit_seconds=commit_seconds,
-    )
-    texts, characters = lazy.select(pl.len(), pl.col("text").str.len_chars().sum()).collect().row(0)
-    _log.info("embedding %d texts with %s (%s)", texts, encoder.id, encoder.dtype)
-    with Progress(characters, enabled=progress) as bar:
-        frames = [run.embed_group(group, bar) for group in _groups(lazy)]
-    frame = pl.concat([_empty_frame(encoder.dimension), *frames]).sort("patient_id", "kind")
-    statistics = run.tally.statistics()
-    _log.info("embedding done: %s", asdict(statistics))
-    return EmbeddingResult(frame, statistics)
+    ) as run:
+        frame = pl.concat(run.frames(narratives)).sort("patient_id", "kind")
+        return EmbeddingResult(frame, run.statistics())
 
 
-@dataclass
-class _Tally:
-    """Running numbers of one call."""
+class EmbeddingRun:
+    """Embeds texts with one encoder, reading from the store what it holds.
 
-    texts: int = 0
-    empty: int = 0
-    tokens: int = 0
-    chunks: int = 0
-    embedded: int = 0
-    embedded_tokens: int = 0
-    encoding_seconds: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-
-    def statistics(self) -> EmbeddingStatistics:
-        rate = self.embedded_tokens / self.encoding_seconds if self.encoding_seconds else 0.0
-        return EmbeddingStatistics(
-            texts=self.texts,
-            empty=self.empty,
-            tokens=self.tokens,
-            chunks=self.chunks,
-            embedded=self.embedded,
-            reused=max(0, self.chunks - self.embedded),
-            embedded_tokens=self.embedded_tokens,
-            seconds=round(time.monotonic() - self.started, 3),
-            tokens_per_second=round(rate, 1),
-        )
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """A distinct chunk that may have to be embedded: what the encoder reads, and its length."""
-
-    text: str
-    length: int
-
-
-class _Run:
-    """One call of `embed_narratives`: what stays the same between groups."""
+    The vector of a text is the mean of its chunks' vectors weighted by their tokens, each token
+    counted once, scaled to length 1. Texts pass in bounded groups; new vectors are committed every
+    `commit_seconds`, so a killed run loses only those. The encoder is loaded when first needed and
+    let go at the end of the `with` block.
+    """
 
     def __init__(
         self,
@@ -152,21 +93,61 @@ class _Run:
         *,
         overlap_tokens: int,
         task_instruction: bool,
-        backend: Callable[[Encoder], Backend],
-        commit_seconds: float,
+        progress: bool = True,
+        backend: Callable[[Encoder], Backend] = open_backend,
+        commit_seconds: float = 5.0,
     ) -> None:
+        """Fix how texts are read. ValueError when the store belongs to another encoder."""
+        if store.space != encoder.space:
+            raise ValueError(f"the store holds vectors of another encoder than {encoder.id}")
         self._encoder = encoder
         self._store = store
         self._overlap = overlap_tokens
         self._task_instruction = task_instruction
+        self._progress = progress
         self._open_backend = backend
         self._commit_seconds = commit_seconds
         self._backend: Backend | None = None
+        self._budget: TokenBudget | None = None
         self._tokenizer: Tokenizer = load_tokenizer(encoder.folder)
         self._chunkers: dict[str, Chunker] = {}
-        self.tally = _Tally()
+        self._tally = Tally()
 
-    def embed_group(self, group: pl.DataFrame, bar: Progress) -> pl.DataFrame:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def frames(self, narratives: pl.DataFrame | pl.LazyFrame) -> Iterator[pl.DataFrame]:
+        """Yield patient_id, kind, vector, chunks and tokens of each text, in the order given.
+
+        The first frame is empty and has the columns. NarrativeError when a patient and kind come
+        twice or a column is missing.
+        """
+        lazy = _checked(narratives.lazy())
+        yield _empty_frame(self._encoder.dimension)
+        size = lazy.select(pl.len(), pl.col("text").str.len_chars().sum()).collect()
+        texts, characters = size.row(0)
+        _log.info("embedding %d texts with %s (%s)", texts, self._encoder.id, self._encoder.dtype)
+        with Progress(characters, enabled=self._progress) as bar:
+            for group in _groups(lazy):
+                yield self._embed_group(group, bar)
+        _log.info("embedded %s", self.statistics().summary())
+
+    def statistics(self) -> EmbeddingStatistics:
+        """Return the numbers so far."""
+        observed = self._backend.observation() if isinstance(self._backend, Observed) else None
+        return self._tally.statistics(observed)
+
+    def _embed_group(self, group: pl.DataFrame, bar: Progress) -> pl.DataFrame:
         """Return the vectors of one group of texts, in the group's order."""
         texts = group["text"].fill_null("").to_list()
         prompts = [
@@ -189,10 +170,10 @@ class _Run:
         row_of = {key: row for row, key in enumerate(distinct)}
         rows = [[row_of[key] for key in part_keys] for part_keys in keys]
         frame = _pool(group, chunks, rows, vectors)
-        self.tally.texts += len(texts)
-        self.tally.empty += len(texts) - frame.height
-        self.tally.tokens += int(frame["tokens"].sum())
-        self.tally.chunks += len(distinct)
+        self._tally.texts += len(texts)
+        self._tally.empty += len(texts) - frame.height
+        self._tally.tokens += int(frame["tokens"].sum())
+        self._tally.chunks += len(distinct)
         return frame
 
     def _chunk(self, texts: Sequence[str], prompts: Sequence[str]) -> list[tuple[Chunk, ...]]:
@@ -228,32 +209,37 @@ class _Run:
                 _log.warning("%s", error)
 
     def _embed(self, missing: dict[bytes, _Pending], bar: Progress) -> None:
-        backend = self._loaded_backend()
+        backend, budget = self._loaded_backend()
         keys = list(missing)
         lengths = [item.length for item in missing.values()]
         texts = [item.text for item in missing.values()]
         batches = plan_batches(
-            lengths,
-            keys,
-            token_budget=backend.token_budget,
-            token_limit=self._encoder.token_limit,
+            lengths, keys, token_budget=budget.tokens, token_limit=self._encoder.token_limit
         )
+        before = time.monotonic()
         with _Commits(self._store, self._commit_seconds) as commits:
-            for batch in batches:
-                began = time.monotonic()
-                for positions, vectors in encode_batch(backend, texts, batch):
-                    commits.add([keys[i] for i in positions], vectors)
-                tokens = sum(lengths[i] for i in batch.positions)
-                seconds = time.monotonic() - began
-                self.tally.encoding_seconds += seconds
-                self.tally.embedded += len(batch.positions)
-                self.tally.embedded_tokens += tokens
-                bar.advance(tokens, seconds)
+            for done in encode_batches(backend, texts, batches, budget):
+                commits.add([keys[i] for i in done.positions], done.vectors)
+                read = [lengths[i] for i in done.positions]
+                now = time.monotonic()
+                self._tally.add_batch(read, done.batch.padded_length)
+                self._tally.encoding_seconds += now - before
+                bar.advance(sum(read), now - before)
+                before = now
 
-    def _loaded_backend(self) -> Backend:
-        if self._backend is None:
+    def _loaded_backend(self) -> tuple[Backend, TokenBudget]:
+        if self._backend is None or self._budget is None:
             self._backend = self._open_backend(self._encoder)
-        return self._backend
+            self._budget = TokenBudget(self._backend.token_budget)
+        return self._backend, self._budget
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A distinct chunk that may have to be embedded: what the encoder reads, and its length."""
+
+    text: str
+    length: int
 
 
 class _Commits:

@@ -17,9 +17,9 @@ COLUMNS = MappingProxyType(
     {
         "patient_id": ("String", "Person."),
         "kind": ("String", "Kind of record."),
-        "vector": ("Array(Float32, dimension)", "Mean of the chunks' vectors, of length 1."),
-        "chunks": ("Int32", "Chunks of the narrative."),
-        "tokens": ("Int64", "Tokens of the narrative, each counted once."),
+        "vector": ("Array(Float32, dimension)", "Mean of its chunks or descriptions, of length 1."),
+        "chunks": ("Int32", "Chunks of the narrative, or distinct descriptions."),
+        "tokens": ("Int64", "Tokens of the narrative or descriptions, each counted once."),
     }
 )
 # bfloat16 encoders leave rounding; the mean is scaled to length 1 in float32 afterwards.

@@ -184,7 +184,7 @@ class Narratives(Table):
 
 
 class ConceptMentions(Table):
-    """What was recorded before the index date and how long before; one row a description and day."""
+    """What was recorded before the index date; one row a description and day."""
 
     patient_id: str = pa.Field(description="Person.")
     kind: str = pa.Field(isin=KINDS, description="Kind of record.")

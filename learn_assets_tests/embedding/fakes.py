@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Sequence
 
@@ -27,8 +28,15 @@ class CountingBackend:
         dies_after: int | None = None,
         most_tokens: int | None = None,
         seconds: float = 0.0,
+        concurrency: int = 1,
     ) -> None:
         self.token_budget = token_budget
+        self.concurrency = concurrency
+        self.shapes: list[tuple[int, int]] = []
+        self.closed = False
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
         self.texts: list[str] = []
         self._dimension = dimension
         self._dies_after = dies_after
@@ -37,14 +45,30 @@ class CountingBackend:
         self._batches = 0
 
     def encode(self, texts: Sequence[str], padded_length: int) -> npt.NDArray[np.float32]:
-        if self._most_tokens is not None and len(texts) * padded_length > self._most_tokens:
-            raise RuntimeError("CUDA out of memory. Tried to allocate")
-        if self._batches == self._dies_after:
-            raise InterruptedRunError
-        self._batches += 1
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            return self._encode(texts, padded_length)
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _encode(self, texts: Sequence[str], padded_length: int) -> npt.NDArray[np.float32]:
+        with self._lock:
+            self.shapes.append((len(texts), padded_length))
+            if self._most_tokens is not None and len(texts) * padded_length > self._most_tokens:
+                raise RuntimeError("CUDA out of memory. Tried to allocate")
+            if self._batches == self._dies_after:
+                raise InterruptedRunError
+            self._batches += 1
         time.sleep(self._seconds)
-        self.texts.extend(texts)
+        with self._lock:
+            self.texts.extend(texts)
         return np.stack([fake_vector(text, self._dimension) for text in texts])
+
+    def close(self) -> None:
+        self.closed = True
 
     def __call__(self, encoder: Encoder) -> CountingBackend:
         return self

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from learn_assets.embedding.batching import (
     Batch,
     OutOfMemoryError,
+    TokenBudget,
     encode_batch,
     padded_length,
     plan_batches,
@@ -62,16 +63,30 @@ def test_batch_is_halved_when_memory_runs_out(most_tokens: int) -> None:
     texts = [f"text {i}" for i in range(9)]
     backend = CountingBackend(5, most_tokens=most_tokens)
     vectors = np.zeros((9, 5), dtype=np.float32)
-    for positions, part in encode_batch(backend, texts, Batch(tuple(range(9)), 64)):
+    for positions, part in encode_batch(
+        backend, texts, Batch(tuple(range(9)), 64), TokenBudget(10_000)
+    ):
         vectors[list(positions)] = part
     np.testing.assert_array_equal(vectors, [fake_vector(text, 5) for text in texts])
     assert len(backend.texts) == 9
 
 
+def test_what_ran_out_of_memory_is_not_tried_again() -> None:
+    texts = [f"text {i}" for i in range(32)]
+    backend = CountingBackend(5, most_tokens=300)
+    budget = TokenBudget(1_024)
+    for start in range(0, 32, 16):
+        batch = Batch(tuple(range(start, start + 16)), 64)
+        assert len(list(encode_batch(backend, texts, batch, budget))) == 4
+    assert [rows for rows, _ in backend.shapes] == [16, 8, *[4] * 8]
+    assert sorted(backend.texts) == sorted(texts)
+    assert budget.tokens == 256
+
+
 def test_one_chunk_too_many_says_what_to_do() -> None:
     backend = CountingBackend(5, most_tokens=63)
     with pytest.raises(OutOfMemoryError, match="64 tokens"):
-        list(encode_batch(backend, ["a", "b"], Batch((0, 1), 64)))
+        list(encode_batch(backend, ["a", "b"], Batch((0, 1), 64), TokenBudget(512)))
 
 
 def test_other_errors_pass() -> None:
@@ -80,4 +95,4 @@ def test_other_errors_pass() -> None:
             raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        list(encode_batch(Broken(5), ["a", "b"], Batch((0, 1), 64)))
+        list(encode_batch(Broken(5), ["a", "b"], Batch((0, 1), 64), TokenBudget(512)))

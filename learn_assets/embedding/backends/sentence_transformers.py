@@ -7,8 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.embedding.backends.torch_runtime import prepare_torch, token_budget
-from learn_assets.embedding.encoders import Encoder
+from learn_assets.embedding.backends import ModelFiles, Observation
+from learn_assets.embedding.backends.torch_runtime import (
+    peak_memory,
+    prepare_torch,
+    token_budget,
+)
 
 
 class SentenceTransformersBackend:
@@ -18,12 +22,13 @@ class SentenceTransformersBackend:
     last bits of its dtype.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: ModelFiles) -> None:
         """Load the model from the encoder's folder, offline."""
         device = prepare_torch()
         import torch
         from sentence_transformers import SentenceTransformer
 
+        self._device = device
         self._normalize = encoder.normalized
         self._model = SentenceTransformer(
             str(encoder.folder),
@@ -33,6 +38,7 @@ class SentenceTransformersBackend:
         )
         self._model.max_seq_length = encoder.token_limit
         self.token_budget = token_budget(device)
+        self.concurrency = 1
 
     def encode(self, texts: Sequence[str], padded_length: int) -> npt.NDArray[np.float32]:
         """Return vectors (n, d) float32; the library chooses the padding itself."""
@@ -46,3 +52,15 @@ class SentenceTransformersBackend:
             prompt="",
         )
         return np.asarray(vectors, dtype=np.float32)
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        del self._model
+
+    def observation(self) -> Observation:
+        """Return device and peak memory."""
+        return Observation(
+            backend="sentence_transformers",
+            device=str(self._device),
+            peak_memory_bytes=peak_memory(self._device),
+        )
