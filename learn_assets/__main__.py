@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from learn_assets import model_commands
 from learn_assets.private_process import keep_private
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def _run(options: argparse.Namespace, study: AnyStudy) -> int:
         return _open_ui(study, options.port)
     if options.command == "store":
         return _store(study, options.action, delete=options.delete)
+    if options.command in model_commands.COMMANDS:
+        return model_commands.run(options, study)
     print(f"{study.name}: {_outline(study)}; no errors")
     return 0
 
@@ -87,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "store":
             command.add_argument("action", nargs="?", choices=_STORE_ACTIONS, default="size")
             command.add_argument("--delete", action="store_true", help="collect: remove, not list")
+    model_commands.add_commands(commands)
     return parser
 
 

@@ -18,6 +18,7 @@ from learn_assets.defs.schedules import stage_schedules
 from learn_assets.defs.scores import risk_scores_asset
 from learn_assets.defs.sql import sql_assets
 from learn_assets.defs.subtypes import subtype_definitions
+from learn_assets.defs.transfer import transfer_assets
 from learn_assets.defs.validated import validated_assets
 from learn_assets.defs.vocabulary import vocabulary_assets, vocabulary_checks
 from learn_assets.private_process import keep_private
@@ -53,6 +54,7 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
             *evaluation_assets(study),
             *comparison_assets(study),
             *outcome_assets(study),
+            *transfer_assets(study),
         ],
         asset_checks=[
             *contract_checks(study, TABLES),

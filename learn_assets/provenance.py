@@ -20,8 +20,9 @@ from learn_assets.backend_options import SERVER_TRANSPORT
 from learn_assets.cohort.windows import Window
 from learn_assets.embedding.encoders import EncoderUnavailableError, find_encoder
 from learn_assets.lake import Lake
+from learn_assets.modeling.champion import ChampionError, champion_digest
 from learn_assets.sources.rrf import RRF_TABLES
-from learn_assets.study import EncoderChoice, Study
+from learn_assets.study import EncoderChoice, ExternalModel, Study
 from learn_assets.warehouse import project_fingerprint
 
 # Tables whose contract is checked outside the registry of schemas.
@@ -96,11 +97,20 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
     """Return the fingerprint of all that one cell's embeddings and models depend on."""
     # Where an encoder runs may change without making its vectors stale.
     chosen = encoder.model_dump_json(exclude={"ray": True, "server": set(SERVER_TRANSPORT)})
-    rules = [chosen, *_texts([study.models, study.survival, study.counts, study.privacy])]
+    rules = [
+        chosen,
+        *_texts([study.models, study.survival, study.counts, study.privacy, study.champion]),
+    ]
     tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(
         [window.key, _revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]
     )
+
+
+def transfer_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
+    """Return the fingerprint of all that the evaluation of external models in a cell depends on."""
+    models = [*_texts(study.external_models), *(_manifest_hash(m) for m in study.external_models)]
+    return _digest([cell_inputs(study, lake, window, encoder), *models])
 
 
 @lru_cache(maxsize=8)
@@ -239,9 +249,24 @@ def _fingerprint(
         manifest = lake.folder(asset, window, encoder.id if encoder else None)
         manifest = manifest / "bundle" / "manifest.json"
         return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.exists() else _ABSENT
+    if asset == "champion":
+        return _champion(lake.folder(asset, window, encoder.id if encoder else None))
     places = [(window, encoder.id if encoder else None), (window, None), (None, None)]
     stamps = (lake.stamp(asset, *place) for place in places)
     return next((stamp.fingerprint for stamp in stamps if stamp), _ABSENT)
+
+
+def _champion(folder: Path) -> str:
+    # An altered history is that step's error to explain, not that of a look.
+    try:
+        return champion_digest(folder) or _ABSENT
+    except ChampionError:
+        return _ABSENT
+
+
+def _manifest_hash(model: ExternalModel) -> str:
+    manifest = model.path / "manifest.json"
+    return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else _ABSENT
 
 
 def _counting(study: Study) -> str:

@@ -21,6 +21,7 @@ KINDS: tuple[Kind, ...] = ("diagnosis", "procedure", "medication")
 
 FeatureSet = Literal["count", "embedding", "learn"]
 SurvivalLearnerName = Literal["cox", "survival_forest"]
+Imbalance = Literal["none", "weights", "smote"]
 LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
 
 DEFAULT_HALF_LIFE_DAYS = 365.0
@@ -377,6 +378,11 @@ class ModelingOptions(Section):
     folds: int = Field(default=5, ge=2, le=20)
     seed: int = Field(default=123, ge=0)
     include_medication: bool = True
+    imbalance: Imbalance | None = Field(
+        default=None,
+        description="How rare cases are treated in training; none: `smote` under protocol "
+        "`published`, else `none`. Weights and SMOTE cost calibration: see `sensitivity`.",
+    )
 
     @field_validator("feature_sets", "learners")
     @classmethod
@@ -404,6 +410,37 @@ class SurvivalOptions(Section):
         if len(set(value)) < len(value):
             raise ValueError("the same name stands twice")
         return value
+
+
+class ChampionRule(Section):
+    """When newly trained models take the place of those in force."""
+
+    feature_set: FeatureSet | None = Field(
+        default=None, description="Compared by this one; none: `learn`, or the last of the study."
+    )
+    learner: LearnerName | None = Field(
+        default=None, description="Compared by this one; none: the first of the study."
+    )
+    margin: float = Field(
+        default=0.02, ge=0.0, le=0.5, description="AUROC that a challenger may lose at most."
+    )
+
+
+class ExternalModel(Section):
+    """A model bundle of another site, evaluated on this site's labeled patients."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="What results call it.")
+    path: Path = Field(description="Folder of the bundle.")
+    sha256: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="Digest the other site announced; another bundle is refused.",
+    )
+    accept: tuple[Literal["cohort", "code_lists"], ...] = Field(
+        default=(),
+        description="Differences between the two studies that you have judged harmless.",
+    )
+    refit: bool = Field(default=True, description="Also train its features and learners anew here.")
 
 
 class PrivacyOptions(Section):
@@ -449,6 +486,8 @@ class Study(BaseStudy):
     encoders: tuple[EncoderChoice, ...] = Field((EncoderChoice(id="minilm"),), min_length=1)
     models: ModelingOptions = ModelingOptions()
     survival: SurvivalOptions = SurvivalOptions()
+    champion: ChampionRule = ChampionRule()
+    external_models: tuple[ExternalModel, ...] = ()
 
     @model_validator(mode="after")
     def _partition_keys_are_distinct(self) -> Self:
@@ -456,6 +495,17 @@ class Study(BaseStudy):
             raise ValueError("`windows`: the same window stands twice")
         if len({encoder.id for encoder in self.encoders}) < len(self.encoders):
             raise ValueError("`encoders`: the same id stands twice")
+        if len({model.name for model in self.external_models}) < len(self.external_models):
+            raise ValueError("`external_models`: the same name stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _champion_is_modeled(self) -> Self:
+        rule, models = self.champion, self.models
+        if rule.feature_set is not None and rule.feature_set not in models.feature_sets:
+            raise ValueError("`champion.feature_set` is not one of `models.feature_sets`")
+        if rule.learner is not None and rule.learner not in models.learners:
+            raise ValueError("`champion.learner` is not one of `models.learners`")
         return self
 
     @model_validator(mode="after")

@@ -30,6 +30,8 @@ CELLED = (
     "nephritis_evaluation",
     "severe_outcome_evaluation",
     "genetic_stratification",
+    "external_validation",
+    "site_differences",
 )
 
 

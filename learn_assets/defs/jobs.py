@@ -8,6 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 DATA_TABLES = "data_tables"
 COHORT_TABLES = "cohort_tables"
 RISK_MODELS = "risk_models"
+TRANSFER = "transfer"
 RESULTS = "results"
 
 WINDOW_ASSETS = (
@@ -21,6 +22,7 @@ CELL_ASSETS = (
     "patient_embeddings",
     "cross_validation",
     "trained_models",
+    "champion",
     "model_bundle",
     "risk_scores",
     "performance",
@@ -31,18 +33,23 @@ CELL_ASSETS = (
     "severe_outcome_evaluation",
     "genetic_stratification",
 )
+# What follows from a change of champion without any training.
+CHAMPION_ASSETS = ("champion", "model_bundle", "risk_scores")
+# A stage of its own: a bundle that arrives must not train this site's models again.
+TRANSFER_ASSETS = ("external_validation", "site_differences")
 RESULT_ASSETS = ("results_page",)
 
 
 def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """Return the four stages: tables, then each window, then each cell, then the page."""
+    """Return the stages: tables, each window, each cell, other sites' models, then the page."""
     windows = dg.AssetSelection.assets(*WINDOW_ASSETS)
     cells = dg.AssetSelection.assets(*CELL_ASSETS)
+    transfer = dg.AssetSelection.assets(*TRANSFER_ASSETS)
     page = dg.AssetSelection.assets(*RESULT_ASSETS)
     return [
         dg.define_asset_job(
             DATA_TABLES,
-            dg.AssetSelection.all() - windows - cells - page,
+            dg.AssetSelection.all() - windows - cells - transfer - page,
             description="Everything that no window changes: ingest, validation, vocabulary, texts.",
         ),
         dg.define_asset_job(
@@ -54,6 +61,11 @@ def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
             RISK_MODELS,
             cells,
             description="Embeddings, models, scores and performance of one window and encoder.",
+        ),
+        dg.define_asset_job(
+            TRANSFER,
+            transfer,
+            description="Other sites' models on the patients of one window and encoder.",
         ),
         dg.define_asset_job(RESULTS, page, description="The results page of the study."),
     ]

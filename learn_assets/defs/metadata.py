@@ -23,6 +23,8 @@ _GUESSABLE = (
     "nephritis_evaluation",
     "severe_outcome_evaluation",
     "genetic_stratification",
+    "external_validation",
+    "site_differences",
 )
 # Names that the Dagster UI gives a place of their own.
 COLUMN_SCHEMA = "dagster/column_schema"

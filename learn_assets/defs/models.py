@@ -2,13 +2,14 @@
 
 import dagster as dg
 
+from learn_assets.defs.champion import champion_asset, champion_of
 from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
 from learn_assets.defs.partitions import cell_partitions, on_window
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
-from learn_assets.modeling.bundle import read_bundle, write_bundle
-from learn_assets.modeling.lake_cell import encoder_identity, load_cell
-from learn_assets.modeling.pipeline import cross_validate_cell, provenance_of, train_cell
+from learn_assets.modeling.bundle import write_bundle
+from learn_assets.modeling.lake_cell import cell_origin, load_cell
+from learn_assets.modeling.pipeline import cross_validate_cell, train_cell
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.study import Study
 
@@ -17,7 +18,12 @@ MODEL_KINDS = {"scikitlearn", "xgboost", "pytorch"}
 
 def model_assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset of the group."""
-    return [_cross_validation(study), _trained_models(study), _model_bundle(study)]
+    return [
+        _cross_validation(study),
+        _trained_models(study),
+        champion_asset(study, cell_inputs()),
+        _model_bundle(study),
+    ]
 
 
 def cell_inputs() -> list[dg.AssetDep | str]:
@@ -74,7 +80,7 @@ def _trained_models(study: Study) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:
             cell = load_cell(study, step.lake, step.window, step.encoder)
-            origin = provenance_of(study, step.window.key, encoder_identity(step.encoder))
+            origin = cell_origin(study, step.lake, step.window, step.encoder)
             trained = train_cell(cell, ModelingProtocol.from_study(study), origin)
             for warning in trained.warnings:
                 context.log.warning(warning)
@@ -95,14 +101,12 @@ def _model_bundle(study: Study) -> dg.AssetsDefinition:
         owners=[study.owner],
         kinds={"json"},
         partitions_def=cell_partitions(study),
-        deps=["trained_models"],
-        description="What another site needs to score its own patients, and nothing about ours.",
+        deps=["champion"],
+        description="The champion, for another site to score with; nothing of a patient is in it.",
     )
     def model_bundle(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:
-            trained = read_bundle(
-                step.lake.folder("trained_models", step.window, step.encoder.id) / "bundle"
-            )
+            trained = champion_of(step).models
             folder = step.lake.folder("model_bundle", step.window, step.encoder.id) / "bundle"
             written = write_bundle(trained, folder, scope="transfer")
             return dg.MaterializeResult(

@@ -11,11 +11,13 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from learn_assets.cohort.windows import Window
 from learn_assets.defs import jobs
-from learn_assets.defs.stages import StageRun, cell_runs, data_run, window_runs
+from learn_assets.defs.partitions import cell_key
+from learn_assets.defs.stages import StageRun, cell_runs, data_run, transfer_runs, window_runs
 from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
 from learn_assets.lake import Lake, private_folder
-from learn_assets.study import Study
+from learn_assets.study import EncoderChoice, Study
 from learn_assets.study_file import AnyStudy
 from learn_assets.subtypes.study import SubtypeStudy
 
@@ -77,6 +79,18 @@ def materialize_study(
             report(outcome)
             outcomes.append(outcome)
     return outcomes
+
+
+def score_again(
+    definitions: dg.Definitions, window: Window, encoder: EncoderChoice
+) -> StageOutcome:
+    """Make what follows from the champion of a cell, and train nothing.
+
+    Every table is left marked as current, so the next run of the study keeps the champion.
+    """
+    run = StageRun(jobs.RISK_MODELS, "", current=False, partition_key=cell_key(window, encoder))
+    with _terminal_instance() as instance:
+        return _execute(run, definitions, instance, force=True, assets=jobs.CHAMPION_ASSETS)
 
 
 def _terminal_instance() -> dg.DagsterInstance:
@@ -147,10 +161,20 @@ def _progression_outcomes(
         yield outcome
         if outcome.status == "failed":
             failed_windows.add(run.partition_key)
+    failed_cells = set()
     for run in cell_runs(study, lake):
         window = _window_of(run)
         if window in failed_windows:
             yield StageOutcome(run, "blocked", 0.0, f"window {window} failed")
+            failed_cells.add(run.partition_key)
+            continue
+        outcome = execute(run)
+        yield outcome
+        if outcome.status == "failed":
+            failed_cells.add(run.partition_key)
+    for run in transfer_runs(study, lake):
+        if run.partition_key in failed_cells:
+            yield StageOutcome(run, "blocked", 0.0, "this cell has no models of its own")
             continue
         yield execute(run)
     yield execute(StageRun(jobs.RESULTS, inputs="", current=False))
@@ -163,7 +187,11 @@ def _window_of(run: StageRun) -> str:
 
 
 def _execute(
-    run: StageRun, definitions: dg.Definitions, instance: dg.DagsterInstance, force: bool
+    run: StageRun,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    force: bool,
+    assets: tuple[str, ...] = (),
 ) -> StageOutcome:
     if run.current and not force:
         return StageOutcome(run, "current", 0.0)
@@ -173,6 +201,7 @@ def _execute(
         instance=instance,
         raise_on_error=False,
         run_config=_QUIET,
+        asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
         tags={_HOST_TAG: socket.gethostname(), _PROCESS_TAG: str(os.getpid())},
     )
     seconds = time.monotonic() - started

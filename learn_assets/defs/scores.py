@@ -3,12 +3,12 @@
 import dagster as dg
 import polars as pl
 
+from learn_assets.defs.champion import champion_of
 from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
 from learn_assets.defs.models import cell_inputs
 from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
-from learn_assets.modeling.bundle import read_bundle
 from learn_assets.modeling.lake_cell import load_cell
 from learn_assets.modeling.pipeline import risk_scores as score_cell
 from learn_assets.study import Study
@@ -23,19 +23,18 @@ def risk_scores_asset(study: Study) -> dg.AssetsDefinition:
         owners=[study.owner],
         kinds={"polars", "parquet"},
         partitions_def=cell_partitions(study),
-        deps=[*cell_inputs(), "cross_validation", "trained_models"],
+        deps=[*cell_inputs(), "cross_validation", "champion"],
         metadata={COLUMN_SCHEMA: column_schema("risk_scores")},
-        description="Out-of-fold for labeled patients; the final model for everyone eligible now.",
+        description="Out-of-fold for labeled patients; the champion for everyone eligible now.",
     )
     def risk_scores(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:
-            trained = read_bundle(
-                step.lake.folder("trained_models", step.window, step.encoder.id) / "bundle"
-            )
+            champion = champion_of(step)
             scores = score_cell(
                 load_cell(study, step.lake, step.window, step.encoder),
                 step.lake.read("cross_validation", step.window, step.encoder.id),
-                trained,
+                champion.models,
+                champion.out_of_fold,
             )
             stamp = step.lake.write(
                 "risk_scores", scores, window=step.window, encoder=step.encoder.id
@@ -47,6 +46,7 @@ def risk_scores_asset(study: Study) -> dg.AssetsDefinition:
                 "risk_scores",
                 stamp,
                 counts={"patients_out_of_fold": cohort, "patients_eligible_now": now},
+                champion=champion.digest,
             )
 
     return risk_scores

@@ -91,6 +91,24 @@ def cell_runs(study: Study, lake: Lake) -> list[StageRun]:
     ]
 
 
+def transfer_runs(study: Study, lake: Lake) -> list[StageRun]:
+    """Return one run a cell when the study names models of other sites, else none."""
+    if not study.external_models:
+        return []
+    return [
+        StageRun(
+            jobs.TRANSFER,
+            inputs := provenance.transfer_inputs(study, lake, window, encoder),
+            provenance.is_current(
+                lake, jobs.TRANSFER_ASSETS, inputs, window, encoder, checked=TABLES
+            ),
+            cell_key(window, encoder),
+        )
+        for window in study.windows
+        for encoder in study.encoders
+    ]
+
+
 @dataclass(frozen=True)
 class CellStep:
     """What an asset of one window x encoder cell works on."""
@@ -102,12 +120,18 @@ class CellStep:
 
 @contextmanager
 def cell_step(
-    context: dg.AssetExecutionContext, study: Study, resource: LakeResource
+    context: dg.AssetExecutionContext,
+    study: Study,
+    resource: LakeResource,
+    inputs_of: Callable[[Study, Lake, Window, EncoderChoice], str] = provenance.cell_inputs,
 ) -> Iterator[CellStep]:
-    """Yield the cell of a run; when the asset ends well, mark what it was made from."""
+    """Yield the cell of a run; when the asset ends well, mark what it was made from.
+
+    inputs_of: what fingerprints the inputs of its stage.
+    """
     lake = resource.open()
     window, encoder = cell_of(context, study)
-    inputs = provenance.cell_inputs(study, lake, window, encoder)
+    inputs = inputs_of(study, lake, window, encoder)
     finish = begin_step(context, lake, inputs, window, encoder)
     with values_hidden():
         yield CellStep(lake, window, encoder)

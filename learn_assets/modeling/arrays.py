@@ -19,6 +19,25 @@ _ARRAYS = "arrays.safetensors"
 _SETTINGS = "settings.json"
 
 
+def balanced_weights(labels: Labels) -> FloatVector:
+    """Return a weight a row, of mean 1, by which cases and controls count the same in total.
+
+    All ones when a class is absent.
+    """
+    cases = float(labels.mean())
+    if cases in {0.0, 1.0}:
+        return np.ones(len(labels))
+    return np.where(labels == 1, 0.5 / cases, 0.5 / (1 - cases))
+
+
+def weighted_log_loss(
+    decision: FloatVector, labels: Labels, weights: FloatVector | None = None
+) -> float:
+    """Return the mean log loss of decision values (log odds), rows weighted when asked."""
+    losses = np.logaddexp(0.0, decision) - labels * decision
+    return float(np.average(losses, weights=weights))
+
+
 def write_arrays(
     folder: Path, arrays: Mapping[str, npt.NDArray[Any]], settings: Mapping[str, object]
 ) -> None:

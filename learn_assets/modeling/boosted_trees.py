@@ -13,7 +13,9 @@ from learn_assets.modeling.arrays import (
     FloatVector,
     IndexVector,
     Labels,
+    balanced_weights,
     read_json,
+    weighted_log_loss,
     write_json,
 )
 from learn_assets.modeling.platt import PlattScaling, fit_platt, inner_folds
@@ -65,7 +67,8 @@ class BoostedTreesSettings:
     """Tree and shrinkage settings; calibration_folds 0 leaves the margins as they are.
 
     patience: rounds without a lower held-out log loss of the inner folds that end boosting, None to
-    always take all `rounds`. The final trees are as many as had the lowest loss.
+    always take all `rounds`. The final trees are as many as had the lowest loss. balanced: cases
+    and controls weigh the same in total; calibration keeps the true share.
     """
 
     rounds: int = 100
@@ -77,12 +80,15 @@ class BoostedTreesSettings:
     bins: int = 32
     calibration_folds: int = 3
     patience: int | None = 10
+    balanced: bool = False
 
     def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> BoostedTrees:
         """Fit on one thread; rounds and probabilities come from margins of inner folds."""
         import xgboost
 
-        whole = xgboost.QuantileDMatrix(matrix, labels, max_bin=self.bins, nthread=1)
+        whole = xgboost.QuantileDMatrix(
+            matrix, labels, weight=self._weights(labels), max_bin=self.bins, nthread=1
+        )
         folds = inner_folds(labels, self.calibration_folds, seed) if self.calibration_folds else []
         if not folds:
             booster = self._booster(whole, seed)
@@ -109,7 +115,12 @@ class BoostedTreesSettings:
 
         parts = [
             xgboost.QuantileDMatrix(
-                matrix[training], labels[training], ref=whole, max_bin=self.bins, nthread=1
+                matrix[training],
+                labels[training],
+                weight=self._weights(labels[training]),
+                ref=whole,
+                max_bin=self.bins,
+                nthread=1,
             )
             for training, _ in folds
         ]
@@ -121,12 +132,15 @@ class BoostedTreesSettings:
             for booster, part, (_, held_out) in zip(boosters, parts, folds, strict=True):
                 self._boost(booster, part, done, reached)
                 margins[held_out] = _margins(booster, matrix[held_out])
-            loss = float(np.mean(np.logaddexp(0.0, margins) - labels * margins))
+            loss = weighted_log_loss(margins, labels, self._weights(labels))
             if loss < best_loss:
                 best_loss, best_rounds, best_margins = loss, reached, margins
             if self.patience is not None and reached - best_rounds >= self.patience:
                 break
         return best_rounds, best_margins
+
+    def _weights(self, labels: Labels) -> FloatVector | None:
+        return balanced_weights(labels) if self.balanced else None
 
     def _booster(self, data: QuantileDMatrix, seed: int) -> Booster:
         from xgboost import Booster

@@ -7,6 +7,8 @@ learned from many patients; a model that keeps training rows is left out unless 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -14,15 +16,17 @@ from typing import Any, Literal
 
 import polars as pl
 
+from learn_assets import __version__
 from learn_assets.lake import held, temporary_folder
 from learn_assets.modeling.arrays import read_json, write_json
+from learn_assets.modeling.case_mix import CaseMixVariable
 from learn_assets.modeling.cross_validation import FittedModel, predict
 from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks
 from learn_assets.modeling.learners import load_model
 from learn_assets.modeling.preprocessing import FittedPreprocessing
 from learn_assets.modeling.threads import single_thread
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SCORE_SCHEMA = {
     "patient_id": pl.String,
     "feature_set": pl.String,
@@ -33,7 +37,13 @@ Scope = Literal["site", "transfer"]
 
 _MANIFEST = "manifest.json"
 _PREPROCESSING = "preprocessing"
-_PACKAGES = ("learn-assets", "numpy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
+_PACKAGES = ("numpy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
+_REQUIRED = (
+    *("version", "study", "window", "encoder", "options", "models", "warnings", "case_mix"),
+    "files",
+)
+# A name becomes a folder, so it must not lead out of the bundle.
+_PLAIN_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
 class BundleError(ValueError):
@@ -42,22 +52,30 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a bundle comes from: study, cell, encoder, and choices a scoring site must repeat."""
+    """Where a bundle comes from: study, cell, encoder, and choices a scoring site must repeat.
+
+    version: of learn_assets, which decides how records become features.
+    """
 
     study: str
     window: str
     encoder: EncoderIdentity
     options: dict[str, Any] = field(default_factory=dict)
+    version: str = __version__
 
 
 @dataclass(frozen=True)
 class TrainedModels:
-    """Final models of one cell on all labeled patients; no models when there were too few."""
+    """Final models of one cell on all labeled patients; no models when there were too few.
+
+    case_mix: means and spreads of the training patients, for comparison with another site's.
+    """
 
     provenance: Provenance
     preprocessing: FittedPreprocessing | None
     models: tuple[FittedModel, ...]
     warnings: tuple[str, ...] = ()
+    case_mix: tuple[CaseMixVariable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,35 +112,38 @@ def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> Bundl
 def read_bundle(folder: Path, *, digest: str | None = None) -> TrainedModels:
     """Read a bundle after checking every file.
 
-    BundleError when the manifest is not the expected one (`digest`), its format is unknown, or a
-    file is missing, altered or not listed.
+    BundleError when the manifest is not the expected one (`digest`), cannot be read, lacks a part
+    or is of another format, and when a file is missing, altered, linked or not listed.
     """
-    manifest_path = folder / _MANIFEST
-    if not manifest_path.is_file():
-        raise BundleError(f"{folder.name}: no {_MANIFEST}; this is not a model bundle")
-    if digest is not None and _sha256(manifest_path) != digest:
-        raise BundleError(f"{_MANIFEST}: not the manifest that was announced; ask for a new copy")
-    manifest = read_json(manifest_path)
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise BundleError(
-            f"{_MANIFEST}: format_version {manifest.get('format_version')}, this version of "
-            f"learn_assets reads {FORMAT_VERSION}"
-        )
-    _verify_files(folder, manifest["files"])
+    manifest = _verified_manifest(folder, digest)
     has_preprocessing = (folder / _PREPROCESSING).is_dir()
+    if manifest["models"] and not has_preprocessing:
+        raise BundleError(f"{folder.name}: models without their {_PREPROCESSING}; ask for a copy")
     return TrainedModels(
         provenance=Provenance(
             study=manifest["study"],
             window=manifest["window"],
             encoder=EncoderIdentity(**manifest["encoder"]),
             options=manifest["options"],
+            version=manifest["version"],
         ),
         preprocessing=FittedPreprocessing.load(folder / _PREPROCESSING)
         if has_preprocessing
         else None,
         models=tuple(_read_model(folder, entry) for entry in manifest["models"]),
         warnings=tuple(manifest["warnings"]),
+        case_mix=tuple(CaseMixVariable(**entry) for entry in manifest["case_mix"]),
     )
+
+
+def bundle_digest(folder: Path) -> str:
+    """Return the sha256 of a bundle's manifest, by which it is announced.
+
+    BundleError when there is no manifest.
+    """
+    if not (folder / _MANIFEST).is_file():
+        raise BundleError(f"{folder.name}: no {_MANIFEST}; this is not a model bundle")
+    return _sha256(folder / _MANIFEST)
 
 
 def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
@@ -150,6 +171,26 @@ def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
             for item in trained.models
         ]
     return pl.concat(pieces)
+
+
+def _verified_manifest(folder: Path, digest: str | None) -> dict[str, Any]:
+    if digest is not None and bundle_digest(folder) != digest:
+        raise BundleError(f"{_MANIFEST}: not the manifest that was announced; ask for a new copy")
+    bundle_digest(folder)
+    try:
+        manifest = read_json(folder / _MANIFEST)
+    except (UnicodeDecodeError, json.JSONDecodeError, ValueError) as error:
+        raise BundleError(f"{_MANIFEST}: not readable as JSON; ask for a new copy") from error
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{_MANIFEST}: format_version {manifest.get('format_version')}, this version of "
+            f"learn_assets reads {FORMAT_VERSION}"
+        )
+    absent = [name for name in _REQUIRED if name not in manifest]
+    if absent:
+        raise BundleError(f"{_MANIFEST}: lacks {absent}; ask for a new copy")
+    _verify_files(folder, manifest["files"])
+    return manifest
 
 
 def _assert_same_encoder(wanted: EncoderIdentity, blocks: FeatureBlocks) -> None:
@@ -183,6 +224,7 @@ def _manifest(
         "format_version": FORMAT_VERSION,
         "scope": scope,
         "carries_patient_rows": any(not _portable(item) for item in kept),
+        "version": trained.provenance.version,
         "study": trained.provenance.study,
         "window": trained.provenance.window,
         "encoder": asdict(trained.provenance.encoder),
@@ -191,6 +233,7 @@ def _manifest(
         "models": [{"feature_set": item.feature_set, "learner": item.learner} for item in kept],
         "left_out": list(left_out),
         "warnings": list(trained.warnings),
+        "case_mix": [asdict(variable) for variable in trained.case_mix],
         "packages": {name: _installed(name) for name in _PACKAGES},
         "files": {name: _sha256(staged / name) for name in _file_names(staged)},
     }
@@ -204,12 +247,18 @@ def _installed(name: str) -> str | None:
 
 
 def _read_model(folder: Path, entry: dict[str, Any]) -> FittedModel:
+    unsafe = [name for name in entry.values() if not _PLAIN_NAME.match(str(name))]
+    if unsafe:
+        raise BundleError(f"{_MANIFEST}: {len(unsafe)} names of models are not plain names")
     place = folder / "models" / entry["feature_set"] / entry["learner"]
     model = load_model(entry["learner"], place)
     return FittedModel(entry["feature_set"], entry["learner"], model)
 
 
 def _verify_files(folder: Path, listed: dict[str, str]) -> None:
+    links = [path.name for path in folder.rglob("*") if path.is_symlink()]
+    if links:
+        raise BundleError(f"a bundle holds plain files only; links: {sorted(links)}")
     present = [name for name in _file_names(folder) if name != _MANIFEST]
     missing = sorted(set(listed) - set(present))
     unlisted = sorted(set(present) - set(listed))
@@ -221,7 +270,7 @@ def _verify_files(folder: Path, listed: dict[str, str]) -> None:
 
 
 def _file_names(folder: Path) -> list[str]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return [path.relative_to(folder).as_posix() for path in paths]
 
 

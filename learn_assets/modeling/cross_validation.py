@@ -176,7 +176,10 @@ def _fit(
     protocol: ModelingProtocol,
 ) -> FittedModel:
     settings = preset_learner(
-        learner, protocol.name, include_medication=protocol.include_medication
+        learner,
+        protocol.name,
+        include_medication=protocol.include_medication,
+        balanced=protocol.balanced,
     )
     return FittedModel(feature_set, learner, settings.fit(matrix, labels, protocol.seed))
 

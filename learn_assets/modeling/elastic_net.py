@@ -15,7 +15,9 @@ from learn_assets.modeling.arrays import (
     FloatVector,
     IndexVector,
     Labels,
+    balanced_weights,
     read_arrays,
+    weighted_log_loss,
     write_arrays,
 )
 from learn_assets.modeling.platt import PlattScaling, fit_platt, inner_folds
@@ -64,7 +66,8 @@ class ElasticNetSettings:
 
     mixing: share of the L1 penalty. The path falls from the smallest penalty that leaves no column
     to `path_end` times it, in `path_steps` equal ratios, and is left after `patience` steps without
-    a lower held-out log loss.
+    a lower held-out log loss. balanced: cases and controls weigh the same in total; calibration
+    keeps the true share.
     """
 
     mixing: float = 0.5
@@ -73,6 +76,7 @@ class ElasticNetSettings:
     patience: int = 2
     inner_folds: int = 3
     calibrated: bool = True
+    balanced: bool = False
 
     def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> ElasticNet:
         """Choose the penalty by held-out log loss of inner folds, then fit on all rows.
@@ -82,10 +86,14 @@ class ElasticNetSettings:
         path = self._path(matrix, labels)
         folds = inner_folds(labels, self.inner_folds, seed)
         if not folds:
-            coefficients, intercept = next(fit_path(matrix, labels, path[:1], self.mixing))
+            coefficients, intercept = next(
+                fit_path(matrix, labels, path[:1], self.mixing, self._weights(labels))
+            )
             return ElasticNet(coefficients, intercept, float(path[0]), PlattScaling())
         best, held_out_decision = self._held_out_decision(matrix, labels, folds, path)
-        *_, (coefficients, intercept) = fit_path(matrix, labels, path[: best + 1], self.mixing)
+        *_, (coefficients, intercept) = fit_path(
+            matrix, labels, path[: best + 1], self.mixing, self._weights(labels)
+        )
         platt = fit_platt(held_out_decision, labels) if self.calibrated else PlattScaling()
         return ElasticNet(coefficients, intercept, float(path[best]), platt)
 
@@ -102,40 +110,66 @@ class ElasticNetSettings:
         has the most columns and costs the most.
         """
         walks = [
-            fit_path(matrix[training], labels[training], path, self.mixing) for training, _ in folds
+            fit_path(
+                matrix[training],
+                labels[training],
+                path,
+                self.mixing,
+                self._weights(labels[training]),
+            )
+            for training, _ in folds
         ]
         best, best_loss, best_decision = 0, float("inf"), np.zeros(len(labels))
         for number, steps in enumerate(zip(*walks, strict=True)):
             decision = np.zeros(len(labels))
             for (coefficients, intercept), (_, held_out) in zip(steps, folds, strict=True):
                 decision[held_out] = matrix[held_out] @ coefficients + intercept
-            loss = _log_loss(decision, labels)
+            loss = weighted_log_loss(decision, labels, self._weights(labels))
             if loss < best_loss:
                 best, best_loss, best_decision = number, loss, decision
             if number - best >= self.patience:
                 break
         return best, best_decision
 
+    def _weights(self, labels: Labels) -> FloatVector:
+        return balanced_weights(labels) if self.balanced else np.ones(len(labels))
+
     def _path(self, matrix: FloatMatrix, labels: Labels) -> FloatVector:
-        gradient = matrix.T @ (labels - labels.mean()) / len(labels)
+        weights = self._weights(labels)
+        center = np.average(labels, weights=weights)
+        gradient = matrix.T @ (weights * (labels - center)) / len(labels)
         strongest = max(float(np.abs(gradient).max()) / self.mixing, 1e-8)
         # The strongest penalty itself leaves an empty model, so the path starts just below.
         return strongest * 0.9 * np.geomspace(1.0, self.path_end, self.path_steps)
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """Labels and how much each row counts (mean 1)."""
+
+    labels: Labels
+    weights: FloatVector
+
+
 def fit_path(
-    matrix: FloatMatrix, labels: Labels, penalties: FloatVector, mixing: float
+    matrix: FloatMatrix,
+    labels: Labels,
+    penalties: FloatVector,
+    mixing: float,
+    weights: FloatVector | None = None,
 ) -> Iterator[tuple[FloatVector, float]]:
     """Yield (coefficients, intercept) at each penalty, strongest first, each starting the next.
 
+    weights (rows, mean 1): how much each row counts, None for all the same.
     Minimizes mean log loss + penalty * (mixing * |b|_1 + (1 - mixing) / 2 * |b|_2^2), intercept
     free. Method: reweighted least squares by coordinate descent with the sequential strong rule
     (Friedman et al. 2010; Tibshirani et al. 2012); columns the rule wrongly left out are put back.
     """
     columns = matrix.shape[1]
+    counted = _Counted(labels, np.ones(len(labels)) if weights is None else weights)
     coefficients = np.zeros(columns)
-    intercept = _free_intercept(labels)
-    gradient = _gradient(matrix, labels, coefficients, intercept)
+    intercept = _free_intercept(counted)
+    gradient = _gradient(matrix, counted, coefficients, intercept)
     previous = float(np.abs(gradient).max()) / mixing
     for penalty in penalties:
         likely = np.abs(gradient) >= mixing * (2 * penalty - previous)
@@ -144,11 +178,11 @@ def fit_path(
             narrow = np.asfortranarray(matrix[:, working], dtype=np.float64)
             start = (coefficients[working], intercept)
             inner, intercept = _reweighted(
-                narrow, labels, start, penalty=float(penalty), mixing=mixing
+                narrow, counted, start, penalty=float(penalty), mixing=mixing
             )
             coefficients = np.zeros(columns)
             coefficients[working] = inner
-            gradient = _gradient(matrix, labels, coefficients, intercept)
+            gradient = _gradient(matrix, counted, coefficients, intercept)
             wrong = np.abs(gradient) > mixing * penalty * (1 + _SETTLED * 10)
             left_out = np.setdiff1d(np.flatnonzero(wrong), working)
             if not len(left_out):
@@ -160,7 +194,7 @@ def fit_path(
 
 def _reweighted(
     matrix: FloatVector,
-    labels: Labels,
+    counted: _Counted,
     start: tuple[FloatVector, float],
     *,
     penalty: float,
@@ -172,7 +206,7 @@ def _reweighted(
 
     coefficients, intercept = start
     if not len(coefficients):
-        return coefficients, _free_intercept(labels)
+        return coefficients, _free_intercept(counted)
     model = LeastSquaresNet(
         l1_ratio=mixing,
         # Few columns: a sweep over their products costs less than one over all rows.
@@ -184,8 +218,9 @@ def _reweighted(
     for _ in range(_REWEIGHTINGS):
         linear = matrix @ coefficients + intercept
         probability = expit(linear)
-        weight = np.maximum(probability * (1 - probability), _SMALLEST_WEIGHT)
-        response = linear + (labels - probability) / weight
+        curvature = np.maximum(probability * (1 - probability), _SMALLEST_WEIGHT)
+        response = linear + (counted.labels - probability) / curvature
+        weight = counted.weights * curvature
         # scikit-learn divides by the sum of weights where the log loss divides by the rows.
         model.set_params(alpha=penalty / float(weight.mean()))
         model.coef_ = coefficients.copy()
@@ -200,19 +235,15 @@ def _reweighted(
     return coefficients, intercept
 
 
-def _free_intercept(labels: Labels) -> float:
-    share = float(np.clip(labels.mean(), 1e-6, 1 - 1e-6))
+def _free_intercept(counted: _Counted) -> float:
+    share = float(np.clip(np.average(counted.labels, weights=counted.weights), 1e-6, 1 - 1e-6))
     return float(np.log(share / (1 - share)))
 
 
 def _gradient(
-    matrix: FloatMatrix, labels: Labels, coefficients: FloatVector, intercept: float
+    matrix: FloatMatrix, counted: _Counted, coefficients: FloatVector, intercept: float
 ) -> FloatVector:
     active = np.flatnonzero(coefficients)
     probability = expit(matrix[:, active] @ coefficients[active] + intercept)
-    residual = (labels - probability).astype(np.float32)
-    return np.asarray(residual @ matrix, dtype=np.float64) / len(labels)
-
-
-def _log_loss(decision: FloatVector, labels: Labels) -> float:
-    return float(np.mean(np.logaddexp(0.0, decision) - labels * decision))
+    residual = (counted.weights * (counted.labels - probability)).astype(np.float32)
+    return np.asarray(residual @ matrix, dtype=np.float64) / len(residual)

@@ -7,6 +7,9 @@ import polars as pl
 from learn_assets.cohort.windows import Window
 from learn_assets.embedding.encoders import find_encoder
 from learn_assets.lake import Lake
+from learn_assets.modeling.bundle import Provenance
+from learn_assets.modeling.champion import ChampionHistory
+from learn_assets.modeling.compatibility import origin_of
 from learn_assets.modeling.features import EncoderIdentity
 from learn_assets.modeling.pipeline import Cell, CellTables, build_cell
 from learn_assets.modeling.protocol import ModelingProtocol
@@ -30,6 +33,17 @@ def load_cell(study: Study, lake: Lake, window: Window, choice: EncoderChoice) -
         outcome_codes=_outcome_codes(study, lake),
     )
     return build_cell(tables, ModelingProtocol.from_study(study))
+
+
+def cell_origin(study: Study, lake: Lake, window: Window, choice: EncoderChoice) -> Provenance:
+    """Return what a bundle of this cell says about its origin."""
+    encoder = encoder_identity(choice)
+    return origin_of(study, window.key, encoder, choice, lake.read("code_list"))
+
+
+def champion_history(lake: Lake, window: Window, choice: EncoderChoice) -> ChampionHistory:
+    """Return the champions of a cell, those in force and those before."""
+    return ChampionHistory(lake.folder("champion", window, choice.id))
 
 
 def _outcome_codes(study: Study, lake: Lake) -> pl.DataFrame | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, Self
 
@@ -18,6 +19,13 @@ from learn_assets.modeling.support_vector import SupportVectorMachine, SupportVe
 from learn_assets.study import LearnerName
 
 ProtocolName = Literal["recommended", "published"]
+_Settings = (
+    SupportVectorSettings
+    | RandomForestSettings
+    | BoostedTreesSettings
+    | NeuralNetworkSettings
+    | ElasticNetSettings
+)
 
 
 class Model(Protocol):
@@ -53,21 +61,26 @@ _MODEL_TYPES: dict[LearnerName, type[Model]] = {
 
 
 def preset_learner(
-    name: LearnerName, protocol: ProtocolName, *, include_medication: bool = True
+    name: LearnerName,
+    protocol: ProtocolName,
+    *,
+    include_medication: bool = True,
+    balanced: bool = False,
 ) -> Learner:
     """Return the settings of a learner in a protocol.
 
     `published` follows LEARN's hyperparameters and library defaults where it names none;
-    `recommended` is regularized and calibrated inside the training fold.
+    `recommended` is regularized and calibrated inside the training fold. balanced: cases and
+    controls weigh the same in total.
     """
-    recommended: dict[LearnerName, Learner] = {
+    recommended: dict[LearnerName, _Settings] = {
         "svm": SupportVectorSettings(),
         "random_forest": RandomForestSettings(),
         "xgboost": BoostedTreesSettings(),
         "mlp": NeuralNetworkSettings(),
         "elastic_net": ElasticNetSettings(),
     }
-    published: dict[LearnerName, Learner] = {
+    published: dict[LearnerName, _Settings] = {
         "svm": SupportVectorSettings(cost=1.0, calibration_folds=5),
         "random_forest": RandomForestSettings(
             trees=100, minimum_leaf=1, row_share=1.0, bins=None, calibrated=False
@@ -85,7 +98,7 @@ def preset_learner(
         "mlp": published_network(include_medication),
         "elastic_net": ElasticNetSettings(calibrated=False, patience=10),
     }
-    return (published if protocol == "published" else recommended)[name]
+    return replace((published if protocol == "published" else recommended)[name], balanced=balanced)
 
 
 def load_model(name: LearnerName, folder: Path) -> Model:

@@ -13,7 +13,9 @@ from learn_assets.modeling.arrays import (
     FloatMatrix,
     FloatVector,
     Labels,
+    balanced_weights,
     read_arrays,
+    weighted_log_loss,
     write_arrays,
 )
 from learn_assets.modeling.platt import PlattScaling, fit_platt, inner_folds
@@ -81,6 +83,7 @@ class NeuralNetworkSettings:
 
     ensemble_folds above 0: that many networks, each stopped early on the inner fold it did not see,
     whose logits also calibrate. 0: one network for all epochs, no early stop, no calibration.
+    balanced: cases and controls weigh the same in total; calibration keeps the true share.
     """
 
     hidden: tuple[int, ...] = (32, 16)
@@ -93,6 +96,7 @@ class NeuralNetworkSettings:
     patience: int = 3
     batch: int = 256
     ensemble_folds: int = 3
+    balanced: bool = False
 
     def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> NeuralNetwork:
         """Train on one thread; equal seed and rows give equal weights."""
@@ -151,13 +155,16 @@ def _train(
     )
     inputs = torch.from_numpy(np.ascontiguousarray(matrix))
     targets = torch.from_numpy(labels.astype(np.float32))
+    weights = balanced_weights(labels) if settings.balanced else np.ones(len(labels))
+    weight = torch.from_numpy(weights.astype(np.float32))
     best_loss, best_layers, waited = float("inf"), _folded(blocks), 0
     for _ in range(settings.epochs):
-        _epoch(settings, blocks, optimizer, (inputs, targets), generator)
+        _epoch(settings, blocks, optimizer, (inputs, targets, weight), generator)
         if validation is None:
             continue
         layers = _folded(blocks)
-        loss = _log_loss(_forward(layers, validation[0]), validation[1])
+        judged = balanced_weights(validation[1]) if settings.balanced else None
+        loss = weighted_log_loss(_forward(layers, validation[0]), validation[1], judged)
         waited = 0 if loss < best_loss else waited + 1
         if loss < best_loss:
             best_loss, best_layers = loss, layers
@@ -189,14 +196,14 @@ def _epoch(
     settings: NeuralNetworkSettings,
     blocks: list[nn.Sequential],
     optimizer: Optimizer,
-    rows_and_targets: tuple[Tensor, Tensor],
+    rows_targets_weights: tuple[Tensor, Tensor, Tensor],
     generator: Generator,
 ) -> None:
     """Pass once over the rows in a new order."""
     import torch
     from torch import nn
 
-    inputs, targets = rows_and_targets
+    inputs, targets, weights = rows_targets_weights
     parameters = [parameter for block in blocks for parameter in block.parameters()]
     order = torch.randperm(len(inputs), generator=generator)
     for start in range(0, len(inputs), settings.batch):
@@ -204,7 +211,9 @@ def _epoch(
         if len(rows) < 2:  # batch norm has no variance over one row
             continue
         logits = _training_forward(blocks, settings.dropout, inputs[rows], generator)
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, targets[rows])
+        loss = nn.functional.binary_cross_entropy_with_logits(
+            logits, targets[rows], weight=weights[rows]
+        )
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
@@ -246,7 +255,3 @@ def _forward(layers: tuple[Layer, ...], matrix: FloatMatrix) -> FloatVector:
         rows = np.clip(rows @ layer.weight + layer.bias, 0.0, 6.0)
     last = layers[-1]
     return np.asarray((rows @ last.weight + last.bias)[:, 0], dtype=np.float64)
-
-
-def _log_loss(decision: FloatVector, labels: Labels) -> float:
-    return float(np.mean(np.logaddexp(0.0, decision) - labels * decision))

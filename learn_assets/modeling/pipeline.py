@@ -9,6 +9,7 @@ import polars as pl
 
 from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.bundle import Provenance, TrainedModels, score
+from learn_assets.modeling.case_mix import describe_case_mix
 from learn_assets.modeling.cross_validation import (
     CrossValidation,
     Progress,
@@ -20,7 +21,6 @@ from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks, build
 from learn_assets.modeling.leakage import assert_disjoint, assert_no_outcome_feature
 from learn_assets.modeling.preprocessing import fit_preprocessing
 from learn_assets.modeling.protocol import ModelingProtocol
-from learn_assets.study import Study
 
 RISK_SCORE_SCHEMA = {
     "patient_id": pl.String,
@@ -119,23 +119,36 @@ def train_cell(
     models, warnings = fit_grid(
         preprocessing.transform(training), cell.labels, preprocessing, protocol, workers
     )
-    return TrainedModels(provenance, preprocessing, tuple(models), tuple(warnings))
+    case_mix = describe_case_mix(training, cell.labels, minimum_cell=protocol.minimum_cell)
+    return TrainedModels(provenance, preprocessing, tuple(models), tuple(warnings), case_mix)
 
 
-def risk_scores(cell: Cell, cross_validation: pl.DataFrame, trained: TrainedModels) -> pl.DataFrame:
+def risk_scores(
+    cell: Cell,
+    cross_validation: pl.DataFrame,
+    trained: TrainedModels,
+    learned_from: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """Return one score a patient and model (`RISK_SCORE_SCHEMA`).
 
-    Labeled patients get their out-of-fold probability, those eligible now that of the final model,
-    so no score comes from a model that saw the patient's outcome.
+    Labeled patients get their out-of-fold probability, those eligible now that of the final models,
+    so no score comes from a model that saw the patient's outcome. learned_from: rows of
+    `cross_validation` of the patients the final models learned from, when that is another table: a
+    patient who is eligible now although the models know an outcome keeps that probability.
     """
-    judged = cross_validation.select(
+    known = cross_validation.clear() if learned_from is None else learned_from
+    eligible = cell.blocks.patient_ids[cell.eligible_now].tolist()
+    relabeled = known.filter(pl.col("patient_id").is_in(eligible))
+    judged = pl.concat([cross_validation, relabeled.select(cross_validation.columns)]).select(
         "patient_id",
         "feature_set",
         "learner",
         pl.lit("out_of_fold").alias("basis"),
         pl.col("probability").cast(pl.Float64),
     )
-    predicted = score(trained, cell.blocks.rows(cell.eligible_now)).select(
+    seen = set(relabeled["patient_id"].to_list())
+    unseen = cell.blocks.positions([patient for patient in eligible if patient not in seen])
+    predicted = score(trained, cell.blocks.rows(unseen)).select(
         "patient_id",
         "feature_set",
         "learner",
@@ -144,11 +157,3 @@ def risk_scores(cell: Cell, cross_validation: pl.DataFrame, trained: TrainedMode
     )
     scores = pl.concat([judged, predicted])
     return scores.select(list(RISK_SCORE_SCHEMA)).sort("feature_set", "learner", "patient_id")
-
-
-def provenance_of(study: Study, window_key: str, encoder: EncoderIdentity) -> Provenance:
-    """Return what a bundle says about its origin: the study's choices another site must repeat."""
-    options = study.model_dump(
-        mode="json", include={"title", "synthetic", "narratives", "counts", "models"}
-    )
-    return Provenance(study.name, window_key, encoder, options)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from learn_assets.modeling.features import BASELINE, ModelFeatureSet
 from learn_assets.modeling.learners import ProtocolName
 from learn_assets.modeling.preprocessing import PreprocessingOptions
-from learn_assets.study import LearnerName, Study
+from learn_assets.study import Imbalance, LearnerName, Study
 
 BASELINE_LEARNER: LearnerName = "elastic_net"
 
@@ -24,6 +24,7 @@ class ModelingProtocol:
     include_medication: bool = True
     minimum_patients: int = 11
     minimum_cell: int = 11
+    imbalance: Imbalance | None = None
 
     @classmethod
     def from_study(cls, study: Study) -> ModelingProtocol:
@@ -37,6 +38,7 @@ class ModelingProtocol:
             include_medication=study.models.include_medication,
             minimum_patients=study.counts.minimum_patients,
             minimum_cell=study.privacy.minimum_cell,
+            imbalance=study.models.imbalance,
         )
 
     @property
@@ -50,7 +52,16 @@ class ModelingProtocol:
     @property
     def oversampled(self) -> bool:
         """Whether training rows are balanced with SMOTE, as LEARN does."""
-        return self.name == "published"
+        return self._imbalance == "smote"
+
+    @property
+    def balanced(self) -> bool:
+        """Whether cases and controls weigh the same in total in every learner."""
+        return self._imbalance == "weights"
+
+    @property
+    def _imbalance(self) -> Imbalance:
+        return self.imbalance or ("smote" if self.name == "published" else "none")
 
     @property
     def grid(self) -> tuple[tuple[ModelFeatureSet, tuple[LearnerName, ...]], ...]:

@@ -92,7 +92,8 @@ class RandomForest:
 class RandomForestSettings:
     """row_share: patients drawn for a tree. bins: values a column may take, None for all of them.
 
-    calibrated: probabilities are scaled on out-of-bag votes, which no tree trained on.
+    calibrated: probabilities are scaled on out-of-bag votes, which no tree trained on. balanced:
+    cases and controls weigh the same in total; calibration keeps the true share.
     """
 
     trees: int = 150
@@ -101,6 +102,7 @@ class RandomForestSettings:
     row_share: float = 0.5
     bins: int | None = 16
     calibrated: bool = True
+    balanced: bool = False
 
     def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> RandomForest:
         """Grow the trees on one thread; the caller spreads fits over cores."""
@@ -113,6 +115,7 @@ class RandomForestSettings:
             max_features=self.max_features,
             max_samples=None if self.row_share == 1.0 else self.row_share,
             oob_score=self.calibrated,
+            class_weight="balanced" if self.balanced else None,
             random_state=seed,
             n_jobs=1,
         ).fit(matrix if binned is None else binned.codes, labels)

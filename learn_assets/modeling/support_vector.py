@@ -74,18 +74,22 @@ class SupportVectorMachine:
 
 @dataclass(frozen=True)
 class SupportVectorSettings:
-    """cost: penalty C. gamma is 1 / columns, as LEARN sets it (`gamma="auto"`)."""
+    """cost: penalty C. gamma is 1 / columns, as LEARN sets it (`gamma="auto"`).
+
+    balanced: cases and controls weigh the same in total; calibration keeps the true share.
+    """
 
     cost: float = 1.0
     calibration_folds: int = 5
+    balanced: bool = False
 
     def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> SupportVectorMachine:
         """Fit on standardized rows; probabilities come from decision values of inner folds."""
         gamma = 1.0 / matrix.shape[1]
         kernel = radial_kernel(matrix, matrix, gamma)
         folds = inner_folds(labels, self.calibration_folds, seed)
-        platt = _calibrated(kernel, labels, folds, self.cost) if folds else PlattScaling()
-        support, dual, intercept = _solve(kernel, labels, self.cost)
+        platt = _calibrated(kernel, labels, folds, self) if folds else PlattScaling()
+        support, dual, intercept = _solve(kernel, labels, self)
         return SupportVectorMachine(matrix[support], dual, intercept, gamma, platt)
 
 
@@ -100,11 +104,12 @@ def radial_kernel(left: FloatMatrix, right: FloatMatrix, gamma: float) -> FloatM
 
 
 def _solve(
-    kernel: FloatMatrix, labels: Labels, cost: float
+    kernel: FloatMatrix, labels: Labels, settings: SupportVectorSettings
 ) -> tuple[IndexVector, FloatVector, float]:
     from sklearn.svm import SVC
 
-    machine = SVC(C=cost, kernel="precomputed").fit(kernel, labels)
+    weight = "balanced" if settings.balanced else None
+    machine = SVC(C=settings.cost, kernel="precomputed", class_weight=weight).fit(kernel, labels)
     return (
         machine.support_.astype(np.int64),
         machine.dual_coef_[0].astype(np.float64),
@@ -116,12 +121,12 @@ def _calibrated(
     kernel: FloatMatrix,
     labels: Labels,
     folds: list[tuple[IndexVector, IndexVector]],
-    cost: float,
+    settings: SupportVectorSettings,
 ) -> PlattScaling:
     held_out_decision = np.zeros(len(labels))
     for training, held_out in folds:
         support, dual, intercept = _solve(
-            kernel[np.ix_(training, training)], labels[training], cost
+            kernel[np.ix_(training, training)], labels[training], settings
         )
         across = kernel[np.ix_(held_out, training[support])]
         held_out_decision[held_out] = across @ dual + intercept

@@ -261,3 +261,35 @@ class RiskScores(Table):
         isin=["out_of_fold", "final_model"], description="Which model gave the score."
     )
     probability: pl.Float64 = pa.Field(ge=0, le=1, description="Probability of being a case.")
+
+
+class ExternalValidation(Table):
+    """Performance of other sites' models on this site's labeled patients, by way of use."""
+
+    model: str = pa.Field(description="Name of the external model in the study.")
+    mode: str = pa.Field(
+        isin=["own", "as_is", "recalibrated_intercept", "recalibrated_slope", "refitted"],
+        description="How it is used; `own` is this site's own model on the same patients.",
+    )
+    feature_set: str = pa.Field(description="Feature set.")
+    learner: str = pa.Field(description="Learner.")
+    metric: str = pa.Field(description="Metric; `..._minus_own` is a paired difference.")
+    estimate: pl.Float64 = pa.Field(nullable=True, description="Value; empty when undefined.")
+    lower: pl.Float64 = pa.Field(nullable=True, description="Lower end of the 95 % interval.")
+    upper: pl.Float64 = pa.Field(nullable=True, description="Upper end of the 95 % interval.")
+
+
+class SiteDifferences(Table):
+    """Features of other sites' models that are unknown here, and how patients differ."""
+
+    model: str = pa.Field(description="Name of the external model in the study.")
+    aspect: str = pa.Field(
+        isin=["features_found", "features_not_in_model", "case_mix", "count_feature"],
+        description="What is compared.",
+    )
+    name: str = pa.Field(description="Kind and code system, variable, or feature.")
+    source: pl.Float64 = pa.Field(description="Features or mean at the model's site.")
+    here: pl.Float64 = pa.Field(description="Features or mean at this site.")
+    standardized_difference: pl.Float64 = pa.Field(
+        nullable=True, description="(here - source) / pooled standard deviation."
+    )

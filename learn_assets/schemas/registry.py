@@ -50,6 +50,8 @@ TABLES: dict[str, type[Table]] = {
     "nephritis_evaluation": outcomes.SevereOutcomeEstimates,
     "severe_outcome_evaluation": outcomes.SevereOutcomeEstimates,
     "genetic_stratification": outcomes.GeneticStratification,
+    "external_validation": derived.ExternalValidation,
+    "site_differences": derived.SiteDifferences,
 }
 
 # Tables of a subtypes study, which shares no table with a study of progression.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from dagster._core.instance.ref import InstanceRef
+from ruamel.yaml import YAML
 
 from learn_assets.cohort.windows import Window
 from learn_assets.definitions import build_definitions
@@ -129,7 +131,7 @@ class MadeStudy:
         key: Any = None
         if window is not None:
             key = self.study.windows[window].key
-            if job == "risk_models":
+            if job in {"risk_models", "transfer"}:
                 key = dg.MultiPartitionKey({"window": key, "encoder": ENCODER})
         with self.active():
             prepare_dagster_home(self.home)
@@ -172,6 +174,14 @@ class MadeStudy:
         """Return a copy of the lake that a test may change, without its past runs."""
         shutil.copytree(self.home / self.study.name, home / self.study.name)
         return MadeStudy(study or self.study, home)
+
+
+def write_study_file(made: MadeStudy) -> Path:
+    """Write the study as a YAML file into its home, as a user would have it."""
+    file = made.home / "study.yaml"
+    document = json.loads(made.study.model_dump_json(by_alias=True, exclude_none=True))
+    YAML(typ="safe").dump(document, file)
+    return file
 
 
 def statuses(outcomes: dict[str, StageOutcome]) -> dict[str, str]:

@@ -13,8 +13,8 @@ from learn_assets.schemas import TABLES
 from learn_assets_tests.defs.made import MadeStudy
 
 # What is not one table: four files of a release, models, a page.
-NOT_A_TABLE = {"rxnorm_release", "trained_models", "model_bundle", "results_page"}
-JOBS = ("data_tables", "cohort_tables", "risk_models", "results")
+NOT_A_TABLE = {"rxnorm_release", "trained_models", "champion", "model_bundle", "results_page"}
+JOBS = ("data_tables", "cohort_tables", "risk_models", "transfer", "results")
 
 
 def test_every_asset_has_owner_group_kinds_and_description(definitions: dg.Definitions) -> None:

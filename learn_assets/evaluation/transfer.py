@@ -1,0 +1,239 @@
+"""Transfer: models of another site on this site's labeled patients, as they are and adapted.
+
+What belongs here: the predictions of each way of using a foreign model, and their performance
+beside this site's own models on the same patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from scipy.special import logit
+
+from learn_assets.evaluation.discrimination import (
+    FloatVector,
+    Interval,
+    Labels,
+    OneClassError,
+)
+from learn_assets.evaluation.logistic_line import (
+    LogisticLine,
+    SeparationError,
+    fit_intercept,
+    fit_line,
+)
+from learn_assets.evaluation.paired import auroc_difference, brier_difference
+from learn_assets.evaluation.performance import performance
+from learn_assets.modeling.bundle import TrainedModels, score
+from learn_assets.modeling.cross_validation import CROSS_VALIDATION_SCHEMA, cross_validate
+from learn_assets.modeling.features import BASELINE
+from learn_assets.modeling.pipeline import Cell
+from learn_assets.modeling.protocol import ModelingProtocol
+
+Mode = Literal["own", "as_is", "recalibrated_intercept", "recalibrated_slope", "refitted"]
+MODES: tuple[Mode, ...] = (
+    "own",
+    "as_is",
+    "recalibrated_intercept",
+    "recalibrated_slope",
+    "refitted",
+)
+EXTERNAL_VALIDATION_SCHEMA = {
+    "model": pl.String,
+    "mode": pl.String,
+    "feature_set": pl.String,
+    "learner": pl.String,
+    "metric": pl.String,
+    "estimate": pl.Float64,
+    "lower": pl.Float64,
+    "upper": pl.Float64,
+}
+_PREDICTIONS = {"mode": pl.String, **CROSS_VALIDATION_SCHEMA}
+_MODEL = ["feature_set", "learner"]
+# No model here is surer than this, and 0 and 1 have no logit.
+_SUREST = 1e-6
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Predictions of every mode (mode + columns of `cross_validation`), and what went wrong."""
+
+    predictions: pl.DataFrame
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExternalValidation:
+    """Performance of every mode (`EXTERNAL_VALIDATION_SCHEMA`), and what a reader must be told."""
+
+    frame: pl.DataFrame
+    warnings: tuple[str, ...] = ()
+
+
+def transfer_predictions(
+    foreign: TrainedModels,
+    cell: Cell,
+    protocol: ModelingProtocol,
+    own: pl.DataFrame,
+    *,
+    refit: bool = True,
+    workers: int | None = None,
+) -> Transfer:
+    """Return predictions of a foreign bundle's models for this site's labeled patients.
+
+    `as_is`: untouched, so nothing is learned here. `recalibrated_intercept` and
+    `recalibrated_slope`: a logistic line on logit(probability) with its slope fixed at 1 or free,
+    fitted in the other folds. `refitted`: the foreign features, learners and protocol, trained in
+    the other folds. `own`: this site's out-of-fold predictions.
+
+    own: the cell's table `cross_validation`, whose folds every mode keeps; empty (too few cases or
+    controls) gives no predictions and a warning. Method: Steyerberg 2019, chapter 20.
+    BundleError when the vectors here come from another encoder.
+    """
+    if own.is_empty() or foreign.preprocessing is None:
+        who = "this site has" if own.is_empty() else "the other site had"
+        return Transfer(
+            pl.DataFrame(schema=_PREDICTIONS), (f"{who} too few cases or controls for models",)
+        )
+    labeled = cell.blocks.rows(cell.labeled)
+    patients = own.select("patient_id", "fold", "label").unique().sort("patient_id")
+    as_is = score(foreign, labeled).join(patients, on="patient_id", how="inner")
+    pieces = [_in_mode("own", own), _in_mode("as_is", as_is)]
+    warnings: list[str] = []
+    recalibrations: tuple[tuple[Mode, _Fit], ...] = (
+        ("recalibrated_intercept", fit_intercept),
+        ("recalibrated_slope", fit_line),
+    )
+    for mode, fit in recalibrations:
+        for (feature_set, learner), model in as_is.group_by(_MODEL, maintain_order=True):
+            try:
+                pieces.append(_in_mode(mode, _recalibrated(model, fit)))
+            except (SeparationError, OneClassError) as error:
+                warnings.append(f"{mode} of {feature_set}/{learner} left out: {error}")
+    if refit:
+        refitted = cross_validate(
+            labeled.aligned(foreign.preprocessing.reference),
+            cell.labels,
+            _foreign_protocol(foreign, protocol),
+            workers=workers,
+        )
+        kept = as_is.select(_MODEL).unique()
+        pieces.append(_in_mode("refitted", refitted.frame.join(kept, on=_MODEL, how="semi")))
+        warnings += [f"refitted: {warning}" for warning in refitted.warnings]
+    return Transfer(pl.concat(pieces), tuple(warnings))
+
+
+def external_validation(
+    name: str, transfer: Transfer, *, minimum_cell: int, resamples: int = 1000, seed: int = 0
+) -> ExternalValidation:
+    """Return the performance of each mode and its paired difference to this site's own model.
+
+    Metrics are those of `performance`, and for every mode but `own`: `auroc_minus_own` (DeLong on
+    the same patients, pairs within folds; above 0 the foreign model ranks better) and
+    `brier_minus_own` (below 0 its probabilities are better). A foreign model without a twin here
+    has no difference.
+    """
+    frames: list[pl.DataFrame] = []
+    warnings = list(transfer.warnings)
+    for mode in MODES:
+        predictions = transfer.predictions.filter(pl.col("mode") == mode)
+        if predictions.is_empty():
+            continue
+        measured = performance(
+            predictions.drop("mode"), minimum_cell=minimum_cell, resamples=resamples, seed=seed
+        )
+        frames.append(measured.frame.with_columns(pl.lit(mode).alias("mode")))
+        warnings += [
+            f"{mode}, {item.feature_set}/{item.learner}: no {item.metric} ({item.reason})"
+            for item in measured.absent
+        ]
+        if mode != "own":
+            frames.append(_differences(mode, transfer.predictions))
+    columns = list(EXTERNAL_VALIDATION_SCHEMA)
+    table = pl.concat(
+        [
+            pl.DataFrame(schema=EXTERNAL_VALIDATION_SCHEMA),
+            *(frame.with_columns(pl.lit(name).alias("model")).select(columns) for frame in frames),
+        ]
+    )
+    return ExternalValidation(table, tuple(warnings))
+
+
+_Fit = Callable[[FloatVector, FloatVector], LogisticLine]
+
+
+def _recalibrated(model: pl.DataFrame, fit: _Fit) -> pl.DataFrame:
+    """Return out-of-fold probabilities of one model after a line learned in the other folds."""
+    decision = _logits(model["probability"].to_numpy())
+    label = model["label"].to_numpy().astype(np.float64)
+    fold = model["fold"].to_numpy()
+    probability = np.empty(len(decision))
+    for held_out in np.unique(fold):
+        inside = fold == held_out
+        known = label[~inside]
+        if known.min() == known.max():
+            raise OneClassError("needs at least one case and one control in the other folds")
+        probability[inside] = fit(decision[~inside], known).predict(decision[inside])
+    return model.with_columns(pl.Series("probability", probability))
+
+
+def _foreign_protocol(foreign: TrainedModels, protocol: ModelingProtocol) -> ModelingProtocol:
+    """Return this site's folds and seed with the foreign feature sets, learners and presets."""
+    learners = tuple(dict.fromkeys(item.learner for item in foreign.models))
+    feature_sets = dict.fromkeys(item.feature_set for item in foreign.models)
+    return replace(
+        protocol,
+        feature_sets=tuple(name for name in feature_sets if name != BASELINE),
+        learners=learners,
+        name=foreign.provenance.options.get("models", {}).get("protocol", protocol.name),
+    )
+
+
+def _in_mode(mode: Mode, predictions: pl.DataFrame) -> pl.DataFrame:
+    return predictions.with_columns(pl.lit(mode).alias("mode")).select(
+        pl.col(name).cast(dtype) for name, dtype in _PREDICTIONS.items()
+    )
+
+
+def _differences(mode: Mode, predictions: pl.DataFrame) -> pl.DataFrame:
+    keys = [*_MODEL, "patient_id"]
+    own = predictions.filter(pl.col("mode") == "own").select(
+        *keys, pl.col("probability").alias("own")
+    )
+    both = predictions.filter(pl.col("mode") == mode).join(own, on=keys, how="inner")
+    rows: list[dict[str, object]] = []
+    for (feature_set, learner), model in both.group_by(_MODEL, maintain_order=True):
+        ordered = model.sort("patient_id")
+        first, second = ordered["probability"].to_numpy(), ordered["own"].to_numpy()
+        labels = ordered["label"].to_numpy().astype(np.int64)
+        folds = ordered["fold"].to_numpy().astype(np.int64)
+        for metric, gap in _gaps(first, second, labels, folds):
+            name = {"mode": mode, "feature_set": feature_set, "learner": learner, "metric": metric}
+            rows.append({**name, **_limits(gap)})
+    return pl.DataFrame(
+        rows, schema={k: v for k, v in EXTERNAL_VALIDATION_SCHEMA.items() if k != "model"}
+    )
+
+
+def _gaps(
+    first: FloatVector, second: FloatVector, labels: Labels, folds: Labels
+) -> list[tuple[str, Interval]]:
+    gaps = [("brier_minus_own", brier_difference(first, second, labels))]
+    try:
+        gaps.append(("auroc_minus_own", auroc_difference(first, second, labels, folds)))
+    except OneClassError:
+        return gaps
+    return gaps
+
+
+def _limits(gap: Interval) -> dict[str, float | None]:
+    known = {"estimate": gap.estimate, "lower": gap.lower, "upper": gap.upper}
+    return {name: value if np.isfinite(value) else None for name, value in known.items()}
+
+
+def _logits(probabilities: FloatVector) -> FloatVector:
+    return np.asarray(logit(np.clip(probabilities, _SUREST, 1 - _SUREST)), dtype=np.float64)

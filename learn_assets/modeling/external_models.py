@@ -1,0 +1,60 @@
+"""External models: which bundles of other sites fit a cell, each verified before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from learn_assets.cohort.windows import Window
+from learn_assets.lake import Lake
+from learn_assets.modeling.bundle import TrainedModels, read_bundle
+from learn_assets.modeling.compatibility import (
+    Difference,
+    IncompatibleBundleError,
+    assert_compatible,
+)
+from learn_assets.modeling.lake_cell import cell_origin
+from learn_assets.study import EncoderChoice, ExternalModel, Study
+
+
+@dataclass(frozen=True)
+class FittingModel:
+    """A verified bundle for this cell, and the differences of study that were accepted."""
+
+    choice: ExternalModel
+    bundle: TrainedModels
+    accepted: tuple[Difference, ...] = ()
+
+
+def fitting_models(
+    study: Study, lake: Lake, window: Window, encoder: EncoderChoice
+) -> Iterator[FittingModel]:
+    """Yield the study's external models that were made for this window and encoder.
+
+    Bundles of another cell of the study are passed over. BundleError for one that is altered or
+    incomplete; IncompatibleBundleError for one that fits no cell of the study, or that turns
+    records into features in another way.
+    """
+    for choice in study.external_models:
+        bundle = read_bundle(choice.path, digest=choice.sha256)
+        _assert_some_cell(study, choice, bundle)
+        if (bundle.provenance.window, bundle.provenance.encoder.id) == (window.key, encoder.id):
+            here = cell_origin(study, lake, window, encoder)
+            accepted = assert_compatible(bundle.provenance, here, choice.accept)
+            yield FittingModel(choice, bundle, accepted)
+
+
+def _assert_some_cell(study: Study, choice: ExternalModel, bundle: TrainedModels) -> None:
+    made_for = bundle.provenance
+    windows = [window.key for window in study.windows]
+    encoders = [encoder.id for encoder in study.encoders]
+    if made_for.window not in windows:
+        raise IncompatibleBundleError(
+            f"external model `{choice.name}` predicts in {made_for.window}; the study has "
+            f"{windows}: add that window or ask for a model of one of these"
+        )
+    if made_for.encoder.id not in encoders:
+        raise IncompatibleBundleError(
+            f"external model `{choice.name}` reads vectors of {made_for.encoder.id}; the study "
+            f"has {encoders}: add that encoder or ask for a model of one of these"
+        )

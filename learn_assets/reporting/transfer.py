@@ -1,0 +1,47 @@
+"""Transfer in words: what other sites' models achieve here, as Markdown for terminal and UI."""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def comparison_table(frame: pl.DataFrame) -> str:
+    """Return AUROC, calibration and the difference to the own model of each mode, as Markdown."""
+    lines = [
+        "| model | used | features | learner | AUROC | calibration slope | AUROC minus own |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    keys = ["model", "mode", "feature_set", "learner"]
+    for place, rows in frame.group_by(keys, maintain_order=True):
+        found = {row["metric"]: row for row in rows.iter_rows(named=True)}
+        names = ("auroc", "calibration_slope", "auroc_minus_own")
+        cells = [*map(str, place), *(_shown(found.get(name)) for name in names)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def differences_table(frame: pl.DataFrame) -> str:
+    """Return the rows of `site_differences` as Markdown."""
+    lines = [
+        "| model | aspect | name | source | here | standardized difference |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in frame.iter_rows(named=True):
+        gap = row["standardized_difference"]
+        numbers = [
+            f"{row['source']:.4g}",
+            f"{row['here']:.4g}",
+            "" if gap is None else f"{gap:.2f}",
+        ]
+        # A feature is named kind|code system|code, and a bar would end the cell.
+        name = row["name"].replace("|", " ")
+        lines.append(f"| {' | '.join([row['model'], row['aspect'], name, *numbers])} |")
+    return "\n".join(lines)
+
+
+def _shown(row: dict[str, float | None] | None) -> str:
+    if row is None or row["estimate"] is None:
+        return "-"
+    if row["lower"] is None or row["upper"] is None:
+        return f"{row['estimate']:.3f}"
+    return f"{row['estimate']:.3f} ({row['lower']:.3f} to {row['upper']:.3f})"

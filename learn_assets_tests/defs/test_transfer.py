@@ -1,0 +1,179 @@
+"""A model goes from one site to another: exported, evaluated, or refused with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from learn_assets import __main__ as command_line
+from learn_assets.schemas import empty_frame
+from learn_assets_tests.defs.made import (
+    ENCODER,
+    RESULTS,
+    MadeStudy,
+    failed_checks,
+    patient_ids,
+    statuses,
+    tiny_study,
+    write_study_file,
+)
+
+TABLES = ("external_validation", "site_differences")
+
+
+@pytest.fixture(autouse=True)
+def _unchanged_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(command_line, "keep_private", lambda: None)
+
+
+def command(made: MadeStudy, *arguments: str) -> int:
+    """Run a command on a study and its lake, as a user types it."""
+    os.environ["LEARN_HOME"] = str(made.home)
+    return command_line.main([*arguments, "--study", str(write_study_file(made))])
+
+
+@pytest.fixture
+def bundle(copied: MadeStudy, tmp_path: Path) -> Path:
+    """The bundle of the longer window, as a site would send it."""
+    folder = tmp_path / "sent" / "bundle"
+    window = copied.study.windows[0].key
+    exported = ("export-model", "--window", window, "--encoder", ENCODER, "--to", str(folder))
+    assert command(copied, *exported) == 0
+    return folder
+
+
+def receiving(made: MadeStudy, bundle: Path, **changes: object) -> MadeStudy:
+    """Return the study with this bundle named in its file."""
+    external = [{"name": "theirs", "path": str(bundle), **changes}]
+    return MadeStudy(tiny_study(external_models=external), made.home)
+
+
+def test_an_exported_bundle_is_announced_and_names_no_patient(
+    copied: MadeStudy, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    window = copied.study.windows[0].key
+    exported = ("export-model", "--window", window, "--encoder", ENCODER, "--to")
+    assert command(copied, *exported, str(bundle.parent / "twin")) == 0
+    digest = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+    assert f"sha256 {digest}" in capsys.readouterr().out
+    content = b"".join(path.read_bytes() for path in bundle.rglob("*") if path.is_file())
+    assert not any(patient.encode() in content for patient in patient_ids(copied.lake))
+    assert command(copied, *exported, str(bundle)) == 2
+    assert "new folder" in capsys.readouterr().err
+
+
+def test_only_the_cell_it_was_made_for_evaluates_it(copied: MadeStudy, bundle: Path) -> None:
+    other = receiving(copied, bundle)
+    outcomes = statuses(other.materialize())
+    made = {label for label, status in outcomes.items() if status == "made"}
+    assert made == {*(f"transfer {other.cell_key(number)}" for number in range(2)), RESULTS}
+    first, second = other.study.windows
+    validated = other.lake.read("external_validation", first, ENCODER)
+    assert set(validated["mode"]) >= {"own", "as_is", "recalibrated_intercept", "refitted"}
+    assert "auroc_minus_own" in set(validated["metric"])
+    shift = other.lake.read("site_differences", first, ENCODER)
+    # The same site: nothing is absent and nobody differs.
+    assert shift.filter(pl.col("aspect") == "case_mix")["standardized_difference"].abs().max() == 0
+    found = shift.filter(pl.col("aspect") == "features_found")
+    assert found["source"].equals(found["here"].rename("source"))
+    for table in TABLES:
+        assert other.lake.read(table, second, ENCODER).equals(empty_frame(table))
+    again = statuses(other.materialize())
+    assert {label for label, status in again.items() if status == "made"} == {RESULTS}
+
+
+def test_another_bundle_under_the_same_name_is_evaluated_again(
+    copied: MadeStudy, bundle: Path
+) -> None:
+    other = receiving(copied, bundle)
+    other.materialize()
+    manifest = bundle / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"tiny"', '"elsewhere"'))
+    outcomes = statuses(other.materialize())
+    assert outcomes[f"transfer {other.cell_key(0)}"] == "made"
+    assert outcomes[other.cell_label(0)] == "current"
+
+
+@pytest.mark.parametrize("spoil", ["altered", "incomplete", "another", "window"])
+def test_a_bundle_that_does_not_fit_is_refused_with_the_reason(
+    copied: MadeStudy, bundle: Path, spoil: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = receiving(copied, bundle)
+    manifest = bundle / "manifest.json"
+    settings = bundle / "preprocessing" / "settings.json"
+    arguments = ["external-validation", "--model", str(bundle)]
+    if spoil == "altered":
+        settings.write_bytes(settings.read_bytes() + b" ")
+        reason = "preprocessing/settings.json"
+    elif spoil == "incomplete":
+        settings.unlink()
+        reason = "missing"
+    elif spoil == "another":
+        target = receiving(copied, bundle, sha256="0" * 64)
+        arguments += ["--sha256", "0" * 64]
+        reason = "announced"
+    else:
+        manifest.write_text(manifest.read_text().replace("FUP-1825", "FUP-99"))
+        reason = "FUP-99"
+    result = target.run_job("transfer", window=0)
+    assert not result.success
+    assert reason in "".join(
+        str(event.step_failure_data.error) for event in result.get_step_failure_events()
+    )
+    capsys.readouterr()
+    assert command(copied, *arguments) == 2
+    message = capsys.readouterr().err.strip()
+    assert reason in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_site_with_other_code_lists_is_asked_first(
+    copied: MadeStudy, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lists = copied.lake.read("code_list")
+    outcome = pl.col("list") == "systemic_lupus_erythematosus"
+    copied.lake.write("code_list", lists.filter(~outcome | (pl.col("code_system") == "ICD-10-CM")))
+    target = receiving(copied, bundle)
+    assert not target.run_job("transfer", window=0).success
+    arguments = ("external-validation", "--model", str(bundle))
+    assert command(copied, *arguments) == 2
+    assert "systemic_lupus_erythematosus" in capsys.readouterr().err
+    judged = receiving(copied, bundle, accept=["code_lists"], refit=False)
+    result = judged.run_job("transfer", window=0)
+    assert result.success
+    assert failed_checks(result) == set()
+    assert command(copied, *arguments, "--accept", "code_lists", "--no-refit") == 0
+    shown = capsys.readouterr()
+    assert "| external | as_is | learn |" in shown.out
+    assert "refitted" not in shown.out
+    assert "accepted" in shown.err
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_guide_carry_a_model_to_a_site_with_other_codes(
+    made: MadeStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = {"format": "synthetic", "patients": 160, "seed": 8, "coding_habit": "transfer"}
+    there = MadeStudy(tiny_study(source=source, name="there"), tmp_path / "there")
+    there.materialize()
+    window = made.study.windows[0].key
+    sent = str(tmp_path / "bundle")
+    home = made.copy(tmp_path / "home")
+    assert (
+        command(home, "export-model", "--window", window, "--encoder", ENCODER, "--to", sent) == 0
+    )
+    digest = capsys.readouterr().out.split("sha256 ")[1].split()[0]
+    assert command(there, "external-validation", "--model", sent, "--sha256", digest) == 0
+    shown = capsys.readouterr().out
+    rows = [line.split(" | ") for line in shown.splitlines() if "features_found" in line]
+    found = {row[2]: (float(row[3]), float(row[4])) for row in rows}
+    assert found
+    assert all(0 <= here <= wanted for wanted, here in found.values())
+    assert "| external | as_is | learn |" in shown
+    assert "| case_mix | records |" in shown
+    assert not any(patient in shown for patient in patient_ids(there.lake))
