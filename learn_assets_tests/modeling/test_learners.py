@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from learn_assets.evaluation.discrimination import auroc
+from learn_assets.modeling.arrays import balanced_weights
 from learn_assets.modeling.boosted_trees import BoostedTreesSettings
 from learn_assets.modeling.elastic_net import fit_path
 from learn_assets.modeling.learners import load_model, preset_learner
@@ -181,3 +182,36 @@ def test_inner_folds_shrink_with_the_rarer_class() -> None:
 def test_unknown_learner_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="random_forest"):
         load_model(cast("LearnerName", "perceptron"), tmp_path)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_balanced_learners_change_and_stay_calibrated(name: LearnerName) -> None:
+    matrix, labels = rows(400)
+    unseen, unseen_labels = rows(400, seed=1)
+    assert labels.mean() < 0.4
+    plain = preset_learner(name, "recommended").fit(matrix, labels, 3)
+    balanced = preset_learner(name, "recommended", balanced=True).fit(matrix, labels, 3)
+    probabilities = balanced.predict_probability(unseen)
+    assert not np.array_equal(probabilities, plain.predict_probability(unseen))
+    assert auroc(probabilities, unseen_labels).estimate > 0.75
+    assert abs(probabilities.mean() - unseen_labels.mean()) < 0.1
+
+
+def test_a_weighted_path_is_that_of_repeated_rows() -> None:
+    matrix, labels = rows(120)
+    times = np.where(labels == 1, 3, 1)
+    repeated = np.repeat(np.arange(len(labels)), times)
+    penalties = np.array([0.1, 0.03])
+    weighted = fit_path(matrix, labels, penalties, 0.5, times / times.mean())
+    plain = fit_path(matrix[repeated], labels[repeated], penalties, 0.5)
+    for (ours, intercept), (theirs, other) in zip(weighted, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+        assert intercept == pytest.approx(other, abs=2e-3)
+
+
+def test_balanced_weights_count_both_classes_the_same() -> None:
+    labels = np.array([1, 0, 0, 0, 0], dtype=np.int8)
+    weights = balanced_weights(labels)
+    assert weights[labels == 1].sum() == pytest.approx(weights[labels == 0].sum())
+    assert weights.mean() == pytest.approx(1)
+    assert balanced_weights(labels[1:]).tolist() == [1, 1, 1, 1]
