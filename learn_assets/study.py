@@ -367,6 +367,16 @@ class EncoderChoice(Section):
         return self.model or self.id
 
 
+class TuningOptions(Section):
+    """How settings of learners are chosen, in inner folds of each training set."""
+
+    method: Literal["none", "grid", "optuna"] = Field(
+        default="none", description="`optuna` needs the extra `tuning`; none: the presets."
+    )
+    trials: int = Field(default=20, ge=1, le=1000, description="Candidates, for `optuna`.")
+    inner_folds: int = Field(default=3, ge=2, le=10)
+
+
 class ModelingOptions(Section):
     """Feature sets, learners and the cross-validation protocol."""
 
@@ -383,6 +393,18 @@ class ModelingOptions(Section):
         description="How rare cases are treated in training; none: `smote` under protocol "
         "`published`, else `none`. Weights and SMOTE cost calibration: see `sensitivity`.",
     )
+
+    tuning: TuningOptions = TuningOptions()
+
+    @model_validator(mode="after")
+    def _no_synthetic_twins_in_inner_folds(self) -> Self:
+        smote = (self.imbalance or ("smote" if self.protocol == "published" else "none")) == "smote"
+        if smote and self.tuning.method != "none":
+            raise ValueError(
+                "`tuning`: SMOTE puts relatives of one patient on both sides of an inner fold; "
+                "write `imbalance: none` or `weights`"
+            )
+        return self
 
     @field_validator("feature_sets", "learners")
     @classmethod

@@ -7,7 +7,7 @@ from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_resul
 from learn_assets.defs.partitions import cell_partitions, on_window
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
-from learn_assets.modeling.bundle import write_bundle
+from learn_assets.modeling.bundle import TrainedModels, write_bundle
 from learn_assets.modeling.lake_cell import cell_origin, load_cell
 from learn_assets.modeling.pipeline import cross_validate_cell, train_cell
 from learn_assets.modeling.protocol import ModelingProtocol
@@ -88,7 +88,11 @@ def _trained_models(study: Study) -> dg.AssetsDefinition:
             written = write_bundle(trained, folder, scope="site")
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(written.digest),
-                metadata={"models": len(written.models)},
+                metadata={
+                    "models": len(written.models),
+                    "imbalance": ModelingProtocol.from_study(study).treatment_of_imbalance,
+                    "tuned": dg.MetadataValue.md(_tuned_table(trained)),
+                },
             )
 
     return trained_models
@@ -121,3 +125,14 @@ def _model_bundle(study: Study) -> dg.AssetsDefinition:
             )
 
     return model_bundle
+
+
+def _tuned_table(trained: TrainedModels) -> str:
+    lines = [
+        f"| {item.feature_set} | {item.learner} | {changed} |"
+        for item in trained.models
+        if (changed := ", ".join(f"{name} {value}" for name, value in item.tuned.items()))
+    ]
+    if not lines:
+        return "every learner has its preset"
+    return "\n".join(["| feature set | learner | changed |", "| --- | --- | --- |", *lines])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from learn_assets.modeling.preprocessing import (
 )
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.threads import fit_pool, single_thread
+from learn_assets.modeling.tuning import tune
 from learn_assets.study import LearnerName
 
 CROSS_VALIDATION_SCHEMA = {
@@ -48,11 +50,12 @@ class CrossValidation:
 
 @dataclass(frozen=True)
 class FittedModel:
-    """One learner fitted on one feature set."""
+    """One learner fitted on one feature set; `tuned` is what tuning changed from the preset."""
 
     feature_set: ModelFeatureSet
     learner: LearnerName
     model: Model
+    tuned: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,13 +178,15 @@ def _fit(
     labels: Labels,
     protocol: ModelingProtocol,
 ) -> FittedModel:
-    settings = preset_learner(
+    preset = preset_learner(
         learner,
         protocol.name,
         include_medication=protocol.include_medication,
         balanced=protocol.balanced,
     )
-    return FittedModel(feature_set, learner, settings.fit(matrix, labels, protocol.seed))
+    tuned = tune(learner, preset, matrix, labels, protocol.seed, protocol.tuning)
+    model = tuned.settings.fit(matrix, labels, protocol.seed)
+    return FittedModel(feature_set, learner, model, tuned.changes)
 
 
 def _run_fold(

@@ -19,7 +19,7 @@ from learn_assets.modeling.support_vector import SupportVectorMachine, SupportVe
 from learn_assets.study import LearnerName
 
 ProtocolName = Literal["recommended", "published"]
-_Settings = (
+LearnerSettings = (
     SupportVectorSettings
     | RandomForestSettings
     | BoostedTreesSettings
@@ -66,21 +66,21 @@ def preset_learner(
     *,
     include_medication: bool = True,
     balanced: bool = False,
-) -> Learner:
+) -> LearnerSettings:
     """Return the settings of a learner in a protocol.
 
     `published` follows LEARN's hyperparameters and library defaults where it names none;
     `recommended` is regularized and calibrated inside the training fold. balanced: cases and
     controls weigh the same in total.
     """
-    recommended: dict[LearnerName, _Settings] = {
+    recommended: dict[LearnerName, LearnerSettings] = {
         "svm": SupportVectorSettings(),
         "random_forest": RandomForestSettings(),
         "xgboost": BoostedTreesSettings(),
         "mlp": NeuralNetworkSettings(),
         "elastic_net": ElasticNetSettings(),
     }
-    published: dict[LearnerName, _Settings] = {
+    published: dict[LearnerName, LearnerSettings] = {
         "svm": SupportVectorSettings(cost=1.0, calibration_folds=5),
         "random_forest": RandomForestSettings(
             trees=100, minimum_leaf=1, row_share=1.0, bins=None, calibrated=False

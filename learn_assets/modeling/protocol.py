@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from learn_assets.modeling.features import BASELINE, ModelFeatureSet
 from learn_assets.modeling.learners import ProtocolName
 from learn_assets.modeling.preprocessing import PreprocessingOptions
-from learn_assets.study import Imbalance, LearnerName, Study
+from learn_assets.study import Imbalance, LearnerName, Study, TuningOptions
 
 BASELINE_LEARNER: LearnerName = "elastic_net"
 
@@ -25,6 +25,7 @@ class ModelingProtocol:
     minimum_patients: int = 11
     minimum_cell: int = 11
     imbalance: Imbalance | None = None
+    tuning: TuningOptions = field(default_factory=TuningOptions)
 
     @classmethod
     def from_study(cls, study: Study) -> ModelingProtocol:
@@ -39,6 +40,7 @@ class ModelingProtocol:
             minimum_patients=study.counts.minimum_patients,
             minimum_cell=study.privacy.minimum_cell,
             imbalance=study.models.imbalance,
+            tuning=study.models.tuning,
         )
 
     @property
@@ -52,15 +54,16 @@ class ModelingProtocol:
     @property
     def oversampled(self) -> bool:
         """Whether training rows are balanced with SMOTE, as LEARN does."""
-        return self._imbalance == "smote"
+        return self.treatment_of_imbalance == "smote"
 
     @property
     def balanced(self) -> bool:
         """Whether cases and controls weigh the same in total in every learner."""
-        return self._imbalance == "weights"
+        return self.treatment_of_imbalance == "weights"
 
     @property
-    def _imbalance(self) -> Imbalance:
+    def treatment_of_imbalance(self) -> Imbalance:
+        """How rare cases are treated in training."""
         return self.imbalance or ("smote" if self.name == "published" else "none")
 
     @property
