@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,7 @@ from learn_assets.synthetic.discharge_profiles import (
     PROFILES,
     Profile,
 )
+from learn_assets.synthetic.packaged_codes import codes_with_prefix
 
 DIAGNOSES = 20
 BLOCK_PATIENTS = 500
@@ -37,7 +39,9 @@ DIRTY_REASONS = (
 )  # fmt: skip
 _PLACEHOLDER = "ZZZ.ZZZS"
 _MALE_SHARE = 0.6
-_BACKGROUND_SHARE = 0.12
+_BACKGROUND_SHARE = 0.3
+_NEIGHBOR_SHARE = 0.9
+_MOST_NEIGHBORS = 40
 _REGIONS = (
     "ANDALUCÍA", "CATALUÑA", "COMUNIDAD DE MADRID", "COMUNITAT VALENCIANA", "GALICIA",
     "CASTILLA Y LEÓN", "PAÍS VASCO", "CANARIAS",
@@ -226,7 +230,7 @@ def _clustered(profile: Profile, generator: np.random.Generator) -> list[str]:
         code = _pick(pool, generator)
         pool.remove(code)
         codes.append(code)
-    return _with_rare_codes(codes, generator)
+    return _varied(codes, generator)
 
 
 def _structureless(sex: str, generator: np.random.Generator) -> list[str]:
@@ -237,7 +241,7 @@ def _structureless(sex: str, generator: np.random.Generator) -> list[str]:
     rest = [code for profile in profiles for code in profile.secondary] + list(BACKGROUND)
     chosen = generator.choice(len(rest), length - 1, replace=False)
     codes = [principal[int(generator.integers(len(principal)))], *(rest[i] for i in chosen)]
-    return _with_rare_codes(codes, generator)
+    return _varied(codes, generator)
 
 
 def _length(generator: np.random.Generator) -> int:
@@ -250,11 +254,32 @@ def _pick(codes: list[str] | tuple[str, ...], generator: np.random.Generator) ->
     return codes[int(generator.choice(len(codes), p=weights / weights.sum()))]
 
 
-def _with_rare_codes(codes: list[str], generator: np.random.Generator) -> list[str]:
+def _varied(codes: list[str], generator: np.random.Generator) -> list[str]:
+    """Return the codes, most of them as another one of the same category, and rarely an odd one.
+
+    Coders choose among many codes for much the same finding: what they mean says more than which
+    they are.
+    """
+    codes = [_neighbor(code, generator) for code in codes]
     for rare, chance in ((ONLY_SPANISH, 0.04), (IN_NO_EDITION, 0.01)):
         if len(codes) > 2 and generator.random() < chance:
             codes[-1] = str(generator.choice(rare))
     return codes
+
+
+def _neighbor(code: str, generator: np.random.Generator) -> str:
+    if generator.random() >= _NEIGHBOR_SHARE:
+        return code
+    category = _category(code[:3])
+    return category[int(generator.integers(len(category)))]
+
+
+@cache
+def _category(category: str) -> tuple[str, ...]:
+    # Encounters after the first ("subsequent", "sequela") are not why somebody is admitted.
+    codes = [item.code for item in codes_with_prefix("ICD-10-CM", category, _MOST_NEIGHBORS * 4)]
+    first = [code for code in codes if not (len(code) == 8 and code[-1] in "DS")]
+    return tuple(first[:: -(-len(first) // _MOST_NEIGHBORS)])
 
 
 def _cells(
