@@ -34,6 +34,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## Run the synthetic study from raw files to risk scores and show the results.
 	$(BIN)/python -m learn_assets materialize --study demo
 	$(BIN)/python -m learn_assets show --study demo
+	$(BIN)/python -m learn_assets materialize --study subtypes_demo
+	$(BIN)/python -m learn_assets show --study subtypes_demo
 
 ui: $(INSTALLED)  ## Open the Dagster UI on http://127.0.0.1:3000 (LEARN_STUDY chooses the study).
 	$(BIN)/python -m learn_assets ui

@@ -25,6 +25,9 @@ _GUESSABLE = (
     "genetic_stratification",
     "external_validation",
     "site_differences",
+    "sex_description",
+    "sex_comparison",
+    "substance_table",
 )
 # Names that the Dagster UI gives a place of their own.
 COLUMN_SCHEMA = "dagster/column_schema"

@@ -15,7 +15,14 @@ from learn_assets.subtypes.freshness import discharge_inputs
 from learn_assets.subtypes.study import SubtypeStudy
 
 SUBTYPES_DATA = "subtypes_data"
-DATA_STEPS = ("read_discharges",)
+DATA_STEPS = (
+    "read_discharges",
+    "diagnosis_description",
+    "sex_description",
+    "sex_comparison",
+    "substance_table",
+    "discharge_tables",
+)
 
 
 def data_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:

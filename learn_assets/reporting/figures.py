@@ -70,10 +70,13 @@ class SvgFigure:
     title: str
     alternative: str
 
+    def document(self) -> str:
+        """Return the figure as a file of its own."""
+        return self.svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+
     def markdown(self) -> str:
         """Return the figure as a Markdown image that carries its own data."""
-        document = self.svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        data = base64.b64encode(document.encode()).decode()
+        data = base64.b64encode(self.document().encode()).decode()
         return f"![{self.title}](data:image/svg+xml;base64,{data})"
 
 

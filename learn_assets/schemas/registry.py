@@ -59,6 +59,10 @@ SUBTYPE_TABLES: dict[str, type[Table]] = {
     "discharges": subtypes.Discharges,
     "discarded_discharges": subtypes.DiscardedDischarges,
     "diagnosis_description": subtypes.DiagnosisDescription,
+    "sex_description": subtypes.SexDescription,
+    "sex_comparison": subtypes.SexComparison,
+    "substance_table": subtypes.SubstanceTable,
+    "discharge_tables": subtypes.DischargeTables,
 }
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from learn_assets.schemas.records import Table
 
 _TEXT_LIST = {"inner": pl.String}
+_BASES = ["admissions", "first_admissions"]
 
 
 class Discharges(Table):
@@ -61,3 +62,81 @@ class DiagnosisDescription(Table):
         description="Whether the text is of the code itself or of the closest code above it.",
     )
     mentions: pl.Int64 = pa.Field(ge=1, description="How often admissions carry the code.")
+
+
+class SexDescription(Table):
+    """Admissions by sex: counts of classes, quartiles of numbers."""
+
+    variable: str = pa.Field(description="Column of the discharges, or principal_diagnosis.")
+    level: str = pa.Field(nullable=True, description="Class; empty for a number.")
+    measure: str = pa.Field(
+        isin=["count", "lower_quartile", "median", "upper_quartile"], description="What is told."
+    )
+    female: pl.Float64 = pa.Field(nullable=True, ge=0, description="Of females.")
+    male: pl.Float64 = pa.Field(nullable=True, ge=0, description="Of males.")
+
+
+class SexComparison(Table):
+    """Tests of differences between the sexes, one row a variable."""
+
+    basis: str = pa.Field(isin=_BASES, description="All admissions, or the first of each patient.")
+    variable: str = pa.Field(description="What is compared.")
+    test: str = pa.Field(isin=["mann_whitney_u", "chi_square"], description="Test.")
+    female_known: pl.Int64 = pa.Field(ge=0, description="Females with a value.")
+    male_known: pl.Int64 = pa.Field(ge=0, description="Males with a value.")
+    statistic: pl.Float64 = pa.Field(nullable=True, description="U, or chi-square.")
+    p_value: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, description="As published.")
+    p_exact: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="Exact p where an expected count is below 5."
+    )
+    effect: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="P(male > female) + P(equal) / 2, or Cramer's V."
+    )
+    effect_lower: pl.Float64 = pa.Field(nullable=True, description="Lower 95 % limit.")
+    effect_upper: pl.Float64 = pa.Field(nullable=True, description="Upper 95 % limit.")
+    p_holm: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="Corrected over the variables of a basis (Holm)."
+    )
+    p_benjamini_hochberg: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="Corrected over the variables of a basis (BH)."
+    )
+
+
+class SubstanceTable(Table):
+    """Admissions with a substance group by sex (table S1), one row a group."""
+
+    basis: str = pa.Field(isin=_BASES, description="All admissions, or the first of each patient.")
+    prefix: str = pa.Field(description="Beginning of the codes.")
+    substance: str = pa.Field(description="Group.")
+    admissions: pl.Int64 = pa.Field(ge=0, description="Admissions with any such diagnosis.")
+    rate: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, description="Share of all admissions.")
+    rate_lower: pl.Float64 = pa.Field(nullable=True, description="Lower 95 % limit (Wilson).")
+    rate_upper: pl.Float64 = pa.Field(nullable=True, description="Upper 95 % limit (Wilson).")
+    female: pl.Int64 = pa.Field(ge=0, description="Admissions of females.")
+    female_total: pl.Int64 = pa.Field(ge=0, description="All admissions of females.")
+    female_rate: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, description="Share of females.")
+    male: pl.Int64 = pa.Field(ge=0, description="Admissions of males.")
+    male_total: pl.Int64 = pa.Field(ge=0, description="All admissions of males.")
+    male_rate: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, description="Share of males.")
+    difference: pl.Float64 = pa.Field(nullable=True, description="male_rate - female_rate.")
+    difference_lower: pl.Float64 = pa.Field(nullable=True, description="95 % limit (Newcombe).")
+    difference_upper: pl.Float64 = pa.Field(nullable=True, description="95 % limit (Newcombe).")
+    chi_square: pl.Float64 = pa.Field(nullable=True, ge=0, description="With Yates' correction.")
+    p_value: pl.Float64 = pa.Field(nullable=True, ge=0, le=1, description="As published.")
+    p_exact: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="Fisher's p where an expected count is below 5."
+    )
+    p_holm: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="Corrected over the groups of a basis (Holm)."
+    )
+    p_benjamini_hochberg: pl.Float64 = pa.Field(
+        nullable=True, ge=0, le=1, description="Corrected over the groups of a basis (BH)."
+    )
+
+
+class DischargeTables(Table):
+    """Files for a manuscript that were made, one row a file."""
+
+    file: str = pa.Field(unique=True, description="Name in the folder discharge_tables.")
+    title: str = pa.Field(description="What it shows.")
+    sha256: str = pa.Field(str_matches=r"^[0-9a-f]{64}$", description="Hash of its content.")

@@ -40,7 +40,7 @@ DIRTY_REASONS = (
 _PLACEHOLDER = "ZZZ.ZZZS"
 _MALE_SHARE = 0.6
 _BACKGROUND_SHARE = 0.3
-_NEIGHBOR_SHARE = 0.9
+_NEIGHBOR_SHARE, _PRINCIPAL_NEIGHBOR_SHARE = 0.9, 0.3
 _MOST_NEIGHBORS = 40
 _REGIONS = (
     "ANDALUCÍA", "CATALUÑA", "COMUNIDAD DE MADRID", "COMUNITAT VALENCIANA", "GALICIA",
@@ -260,7 +260,11 @@ def _varied(codes: list[str], generator: np.random.Generator) -> list[str]:
     Coders choose among many codes for much the same finding: what they mean says more than which
     they are.
     """
-    codes = [_neighbor(code, generator) for code in codes]
+    shares = [_PRINCIPAL_NEIGHBOR_SHARE, *[_NEIGHBOR_SHARE] * (len(codes) - 1)]
+    codes = [
+        _neighbor(code, generator) if generator.random() < share else code
+        for code, share in zip(codes, shares, strict=True)
+    ]
     for rare, chance in ((ONLY_SPANISH, 0.04), (IN_NO_EDITION, 0.01)):
         if len(codes) > 2 and generator.random() < chance:
             codes[-1] = str(generator.choice(rare))
@@ -268,8 +272,6 @@ def _varied(codes: list[str], generator: np.random.Generator) -> list[str]:
 
 
 def _neighbor(code: str, generator: np.random.Generator) -> str:
-    if generator.random() >= _NEIGHBOR_SHARE:
-        return code
     category = _category(code[:3])
     return category[int(generator.integers(len(category)))]
 

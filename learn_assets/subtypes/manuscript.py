@@ -1,0 +1,69 @@
+"""Manuscript: tables and figures of the discharges as files in the lake, all of them or none new.
+
+What belongs here: which files there are and how they reach their folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+
+from learn_assets.lake import Lake
+from learn_assets.subtypes.figures import discharge_figures
+from learn_assets.subtypes.publication import as_csv, as_word
+from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets.subtypes.tables import publication_tables
+
+FOLDER = "discharge_tables"
+SOURCES = (
+    "discharges",
+    "discarded_discharges",
+    "diagnosis_description",
+    "sex_description",
+    "sex_comparison",
+    "substance_table",
+)
+
+
+def write_manuscript_files(study: SubtypeStudy, lake: Lake) -> pl.DataFrame:
+    """Write every table (CSV, Word) and figure (SVG), and return file, title and sha256 of each.
+
+    Small counts are masked by the study's `privacy.minimum_cell`. MissingTableError when a table
+    they are made from is not in the lake.
+    """
+    minimum = study.privacy.minimum_cell
+    tables = {name: lake.read(name) for name in SOURCES}
+    described = tables["diagnosis_description"].drop_nulls("description")
+    names = dict(described.select("code", "description").iter_rows())
+    files: dict[str, tuple[str, bytes]] = {}
+    for table in publication_tables(tables, minimum):
+        files[f"{table.name}.csv"] = (table.title, as_csv(table))
+        files[f"{table.name}.docx"] = (table.title, as_word(table))
+    figures = discharge_figures(tables["discharges"], names, minimum)
+    for name, figure in figures.items():
+        files[f"figure_{name}.svg"] = (figure.title, figure.document().encode())
+    _put(lake, {name: content for name, (_, content) in files.items()})
+    rows = [
+        (name, title, hashlib.sha256(content).hexdigest())
+        for name, (title, content) in files.items()
+    ]
+    schema = {"file": pl.String, "title": pl.String, "sha256": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row").sort("file")
+
+
+def _put(lake: Lake, files: dict[str, bytes]) -> None:
+    folder = lake.folder(FOLDER)
+    with lake.staging() as staging:
+        for name, content in files.items():
+            (staging / name).write_bytes(content)
+        # What an earlier run made and this one does not would be taken for a result of this one.
+        for stale in sorted(set(_names(folder)) - set(files)):
+            (folder / stale).unlink()
+        for name in files:
+            (staging / name).replace(folder / name)
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.is_file()]

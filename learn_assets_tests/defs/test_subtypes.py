@@ -1,0 +1,95 @@
+"""A subtypes study through Dagster: made once, then current, and stopped where its checks say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from learn_assets.__main__ import main
+from learn_assets.definitions import build_definitions
+from learn_assets.defs.metadata import COLUMN_SCHEMA
+from learn_assets.defs.runner import StageOutcome, materialize_study
+from learn_assets.lake import Lake
+from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets_tests.subtypes.test_study import GOOD
+
+DATA = "subtypes_data"
+
+
+def _study(**sections: object) -> SubtypeStudy:
+    return SubtypeStudy.model_validate(
+        {
+            "question": "subtypes",
+            "name": "small_subtypes",
+            "title": "Small subtypes study",
+            "synthetic": True,
+            "source": {"format": "synthetic", "admissions": 300, "dirty_share": 0.05},
+            **sections,
+        }
+    )
+
+
+def _materialize(study: SubtypeStudy) -> StageOutcome:
+    lake = Lake.open(study.name, study.lake.home)
+    outcomes = materialize_study(study, lake, build_definitions(study), report=lambda _: None)
+    return next(outcome for outcome in outcomes if outcome.run.job == DATA)
+
+
+def test_data_are_made_once_and_again_when_a_rule_changes() -> None:
+    assert _materialize(_study()).status == "made"
+    assert _materialize(_study()).status == "current"
+    lake = Lake.open("small_subtypes", Path())
+    before = lake.read("discharges").height
+    older = _study(pruning={"last_admission": "2018-12-31"})
+    assert _materialize(older).status == "made"
+    assert lake.read("discharges").height < before
+
+
+def test_too_few_descriptions_stop_the_tables() -> None:
+    study = _study(descriptions={"minimum_coverage": 1.0})
+    outcome = _materialize(study)
+    lake = Lake.open(study.name, study.lake.home)
+    assert (outcome.status, "coverage" in outcome.reason) == ("failed", True)
+    assert lake.stamp("diagnosis_description") is not None
+    assert lake.stamp("discharge_tables") is None
+    # A second try does not take what the check refused for finished.
+    assert _materialize(study).status == "failed"
+
+
+def test_every_asset_says_what_it_is_and_every_table_is_checked() -> None:
+    definitions = build_definitions(_study())
+    graph = definitions.resolve_asset_graph()
+    checked = {key.asset_key for key in graph.asset_check_keys if key.name == "contract"}
+    data = definitions.resolve_job_def(DATA).asset_layer.executable_asset_keys
+    assert data <= checked
+    for spec in definitions.resolve_all_asset_specs():
+        assert all((spec.owners, spec.kinds, spec.description)), spec.key
+        assert spec.group_name == "subtypes"
+        if spec.key in data:
+            columns = spec.metadata[COLUMN_SCHEMA].columns
+            assert all(column.description for column in columns), spec.key
+
+
+def test_commands_work_for_a_subtypes_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "trial.yaml"
+    file.write_text(
+        GOOD.replace("{format: rae_cmbd, files: [downloads/a.csv]}", "{format: synthetic}")
+        + "synthetic: true\n",
+        encoding="utf-8",
+    )
+    assert main(["check", "--study", str(file)]) == 0
+    assert "subtypes of synthetic discharges" in capsys.readouterr().out
+    assert main(["show", "--study", str(file)]) == 0
+    assert "materialize --study trial" in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there_is_one_line_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "trial.yaml"
+    file.write_text(GOOD, encoding="utf-8")
+    assert main(["materialize", "--study", str(file)]) == 2
+    assert "a.csv does not exist" in capsys.readouterr().err
