@@ -19,7 +19,20 @@ Kind = Literal["diagnosis", "procedure", "medication"]
 RecordKind = Literal["diagnosis", "procedure", "medication", "lab_result"]
 KINDS: tuple[Kind, ...] = ("diagnosis", "procedure", "medication")
 
-FeatureSet = Literal["count", "embedding", "learn"]
+FeatureSet = Literal[
+    "count",
+    "embedding",
+    "learn",
+    "count_without_medication",
+    "embedding_without_medication",
+    "learn_without_medication",
+]
+# Each feature set that leaves medications out, and the one it is measured against.
+WITHOUT_MEDICATION: dict[str, FeatureSet] = {
+    "count_without_medication": "count",
+    "embedding_without_medication": "embedding",
+    "learn_without_medication": "learn",
+}
 SurvivalLearnerName = Literal["cox", "survival_forest"]
 Imbalance = Literal["none", "weights", "smote"]
 LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
@@ -377,6 +390,15 @@ class TuningOptions(Section):
     inner_folds: int = Field(default=3, ge=2, le=10)
 
 
+class ReductionOptions(Section):
+    """A linear map of the vectors of each kind to few dimensions, fitted in the training fold."""
+
+    method: Literal["none", "pca", "pls"] = Field(
+        default="none", description="`pls` learns from the labels of training patients."
+    )
+    dimensions: int = Field(default=32, ge=1, le=1024, description="Of each kind.")
+
+
 class ModelingOptions(Section):
     """Feature sets, learners and the cross-validation protocol."""
 
@@ -395,6 +417,17 @@ class ModelingOptions(Section):
     )
 
     tuning: TuningOptions = TuningOptions()
+    reduction: ReductionOptions = ReductionOptions()
+
+    @model_validator(mode="after")
+    def _medications_are_there_to_leave_out(self) -> Self:
+        without = [name for name in self.feature_sets if name in WITHOUT_MEDICATION]
+        if without and not self.include_medication:
+            raise ValueError(
+                f"`feature_sets`: {without} leave out medications that `include_medication: false` "
+                "never lets in; remove one of the two"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_synthetic_twins_in_inner_folds(self) -> Self:

@@ -226,6 +226,13 @@ def test_a_setting_that_would_do_nothing_is_refused(
         model.model_validate(settings)
 
 
+def test_medications_cannot_be_left_out_twice(small_study: Study) -> None:
+    data = small_study.model_dump(by_alias=True)
+    models = {"include_medication": False, "feature_sets": ["count", "learn_without_medication"]}
+    with pytest.raises(ValidationError, match="learn_without_medication"):
+        Study.model_validate(data | {"models": models})
+
+
 @pytest.mark.parametrize("part", ["exclusions", "severe_outcomes"])
 def test_conditions_are_told_apart_by_name(small_study: Study, part: str) -> None:
     data = small_study.model_dump(by_alias=True)

@@ -30,9 +30,18 @@ from learn_assets.evaluation.resampling import (
     percentile_limits,
     resampled_statistics,
 )
+from learn_assets.study import WITHOUT_MEDICATION
 
-BASELINE, COUNTS, LEARN = "age_sex", "count", "learn"
-QUESTIONS = ("beyond age and sex", "beyond counts", "LEARN beyond its alternative")
+BASELINE, COUNTS, VECTORS, LEARN = "age_sex", "count", "embedding", "learn"
+# What is learned of the vectors, and so has to do better than they do.
+_OF_VECTORS = ("autoencoder", "contrastive_self", "contrastive_supervised")
+QUESTIONS = (
+    "beyond age and sex",
+    "beyond counts",
+    "LEARN beyond its alternative",
+    "beyond the vectors themselves",
+    "what medications add",
+)
 COMPARISON_SCHEMA = {
     "question": pl.String,
     "first_feature_set": pl.String,
@@ -111,21 +120,37 @@ def planned_contrasts(grid: Sequence[tuple[str, Sequence[str]]]) -> tuple[Contra
     """Return the family of comparisons that a grid of feature sets and their learners declares.
 
     For every learner: each feature set against age and sex; each against counts, the strong
-    baseline; LEARN against every other. The plan depends on the study alone, never on results.
+    baseline; LEARN against every other. A representation of the vectors is set against them
+    instead of counts, age and sex; a feature set without medications only against the same with
+    them. The plan depends on the study alone, never on results.
     """
     contrasts: dict[tuple[ModelName, ModelName], Contrast] = {}
     baselines = [ModelName(BASELINE, name) for name in dict(grid).get(BASELINE, ())]
     rungs = [ModelName(rung, name) for rung, names in grid if rung != BASELINE for name in names]
     for model in rungs:
-        counts, whole = ModelName(COUNTS, model.learner), ModelName(LEARN, model.learner)
+        for contrast in _contrasts_of(model, rungs, baselines):
+            contrasts.setdefault((contrast.first, contrast.second), contrast)
+    return tuple(sorted(contrasts.values(), key=lambda item: QUESTIONS.index(item.question)))
+
+
+def _contrasts_of(
+    model: ModelName, rungs: Sequence[ModelName], baselines: Sequence[ModelName]
+) -> list[Contrast]:
+    counts, vectors, whole, medicated = (
+        ModelName(name, model.learner)
+        for name in (COUNTS, VECTORS, LEARN, WITHOUT_MEDICATION.get(model.feature_set, ""))
+    )
+    if medicated in rungs:
+        return [Contrast(QUESTIONS[4], medicated, model)]
+    if model.feature_set in _OF_VECTORS and vectors in rungs:
+        planned = [Contrast(QUESTIONS[3], model, vectors)]
+    else:
         planned = [Contrast(QUESTIONS[0], model, baseline) for baseline in baselines]
         if counts in rungs and model != counts:
             planned.append(Contrast(QUESTIONS[1], model, counts))
-        if whole in rungs and model not in (whole, counts):
-            planned.append(Contrast(QUESTIONS[2], whole, model))
-        for contrast in planned:
-            contrasts.setdefault((contrast.first, contrast.second), contrast)
-    return tuple(sorted(contrasts.values(), key=lambda item: QUESTIONS.index(item.question)))
+    if whole in rungs and model not in (whole, counts):
+        planned.append(Contrast(QUESTIONS[2], whole, model))
+    return planned
 
 
 def paired_scores(cross_validation: pl.DataFrame) -> PairedScores:

@@ -33,6 +33,7 @@ from learn_assets.modeling.cross_validation import CROSS_VALIDATION_SCHEMA, cros
 from learn_assets.modeling.features import BASELINE
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.study import ReductionOptions
 
 Mode = Literal["own", "as_is", "recalibrated_intercept", "recalibrated_slope", "refitted"]
 MODES: tuple[Mode, ...] = (
@@ -185,11 +186,14 @@ def _foreign_protocol(foreign: TrainedModels, protocol: ModelingProtocol) -> Mod
     """Return this site's folds and seed with the foreign feature sets, learners and presets."""
     learners = tuple(dict.fromkeys(item.learner for item in foreign.models))
     feature_sets = dict.fromkeys(item.feature_set for item in foreign.models)
+    theirs = foreign.provenance.options.get("models", {})
+    reduction = theirs.get("reduction")
     return replace(
         protocol,
         feature_sets=tuple(name for name in feature_sets if name != BASELINE),
         learners=learners,
-        name=foreign.provenance.options.get("models", {}).get("protocol", protocol.name),
+        name=theirs.get("protocol", protocol.name),
+        reduction=ReductionOptions(**reduction) if reduction else protocol.reduction,
     )
 
 

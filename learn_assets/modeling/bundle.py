@@ -26,7 +26,7 @@ from learn_assets.modeling.learners import load_model
 from learn_assets.modeling.preprocessing import FittedPreprocessing
 from learn_assets.modeling.threads import single_thread
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SCORE_SCHEMA = {
     "patient_id": pl.String,
     "feature_set": pl.String,

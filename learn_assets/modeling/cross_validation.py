@@ -20,13 +20,13 @@ from learn_assets.modeling.leakage import assert_disjoint, assert_one_fold_per_p
 from learn_assets.modeling.learners import Model, preset_learner
 from learn_assets.modeling.preprocessing import (
     FittedPreprocessing,
-    fit_preprocessing,
     oversample,
+    preprocess,
 )
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.threads import fit_pool, single_thread
 from learn_assets.modeling.tuning import tune
-from learn_assets.study import LearnerName
+from learn_assets.study import WITHOUT_MEDICATION, LearnerName
 
 CROSS_VALIDATION_SCHEMA = {
     "patient_id": pl.String,
@@ -181,7 +181,7 @@ def _fit(
     preset = preset_learner(
         learner,
         protocol.name,
-        include_medication=protocol.include_medication,
+        include_medication=protocol.include_medication and feature_set not in WITHOUT_MEDICATION,
         balanced=protocol.balanced,
     )
     tuned = tune(learner, preset, matrix, labels, protocol.seed, protocol.tuning)
@@ -198,10 +198,9 @@ def _run_fold(
 ) -> tuple[list[pl.DataFrame], list[str]]:
     training, held_out = blocks.rows(split.training), blocks.rows(split.held_out)
     assert_disjoint(training.patient_ids.tolist(), held_out.patient_ids.tolist())
-    preprocessing = fit_preprocessing(training, protocol.preprocessing)
-    fitted, warnings = fit_grid(
-        preprocessing.transform(training), labels[split.training], preprocessing, protocol, workers
-    )
+    known = labels[split.training]
+    preprocessing, matrix = preprocess(training, protocol.preprocessing, known)
+    fitted, warnings = fit_grid(matrix, known, preprocessing, protocol, workers)
     unseen = preprocessing.transform(held_out)
     with single_thread():
         frames = [

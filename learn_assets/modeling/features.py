@@ -16,17 +16,22 @@ import polars as pl
 from scipy import sparse
 
 from learn_assets.modeling.arrays import FloatMatrix, IndexVector
-from learn_assets.study import KINDS
+from learn_assets.study import KINDS, FeatureSet
 
-ModelFeatureSet = Literal["age_sex", "count", "embedding", "learn"]
-Block = Literal["demographics", "counts", "measurements", "embeddings"]
+ModelFeatureSet = Literal["age_sex"] | FeatureSet
+Block = Literal["demographics", "counts", "measurements", "embeddings", "missing_kinds"]
 
 BASELINE: ModelFeatureSet = "age_sex"
+_CODES: tuple[Block, ...] = ("demographics", "counts", "measurements")
+_TEXT: tuple[Block, ...] = ("embeddings", "missing_kinds")
 FEATURE_SET_BLOCKS: dict[ModelFeatureSet, tuple[Block, ...]] = {
     "age_sex": ("demographics",),
-    "count": ("demographics", "counts", "measurements"),
-    "embedding": ("embeddings",),
-    "learn": ("demographics", "counts", "measurements", "embeddings"),
+    "count": _CODES,
+    "embedding": _TEXT,
+    "learn": (*_CODES, *_TEXT),
+    "count_without_medication": _CODES,
+    "embedding_without_medication": _TEXT,
+    "learn_without_medication": (*_CODES, *_TEXT),
 }
 SEXES = ("F", "M", "U")
 DEMOGRAPHIC_NAMES = ("age_at_index", *(f"sex|{sex}" for sex in SEXES))

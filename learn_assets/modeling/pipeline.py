@@ -19,7 +19,7 @@ from learn_assets.modeling.cross_validation import (
 )
 from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks, build_feature_blocks
 from learn_assets.modeling.leakage import assert_disjoint, assert_no_outcome_feature
-from learn_assets.modeling.preprocessing import fit_preprocessing
+from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
 
 RISK_SCORE_SCHEMA = {
@@ -115,10 +115,8 @@ def train_cell(
     if reason is not None:
         return TrainedModels(provenance, None, (), (reason,))
     training = cell.blocks.rows(cell.labeled)
-    preprocessing = fit_preprocessing(training, protocol.preprocessing)
-    models, warnings = fit_grid(
-        preprocessing.transform(training), cell.labels, preprocessing, protocol, workers
-    )
+    preprocessing, matrix = preprocess(training, protocol.preprocessing, cell.labels)
+    models, warnings = fit_grid(matrix, cell.labels, preprocessing, protocol, workers)
     case_mix = describe_case_mix(training, cell.labels, minimum_cell=protocol.minimum_cell)
     return TrainedModels(provenance, preprocessing, tuple(models), tuple(warnings), case_mix)
 

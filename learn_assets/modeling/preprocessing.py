@@ -1,12 +1,14 @@
 """Preprocessing: everything learned from training patients before a learner sees them.
 
-What belongs here: column filters, imputation, scaling and resampling. `fit_preprocessing` takes the
-training patients of one fold and nothing else; that is what keeps the held-out fold held out.
+What belongs here: column filters, imputation, scaling and resampling; representations of vectors
+are learned next door. `preprocess` takes the training patients of one fold and nothing else; that
+is what keeps the held-out fold held out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +31,21 @@ from learn_assets.modeling.features import (
     FeatureReference,
     ModelFeatureSet,
 )
+from learn_assets.modeling.kind_encoders import Representation, representation_of
+from learn_assets.modeling.representations import (
+    Learned,
+    RepresentationOptions,
+    learn_representations,
+)
+from learn_assets.modeling.threads import single_torch_thread
+from learn_assets.study import WITHOUT_MEDICATION
 
 _MINIMUM_VARIANCE = 1e-10
 _SMOTE_NEIGHBORS = 5
+_MISSING = "missing|"
+
+# Codes (patients, dimensions) of each kind, by the block they stand in.
+Codes = Mapping[Block, tuple[FloatMatrix, ...]]
 
 
 @dataclass(frozen=True)
@@ -41,10 +55,12 @@ class PreprocessingOptions:
     minimum_patients: a count, value, kind of narrative, sex or missing flag of fewer training
     patients is dropped.
     log_counts: counts become log(1 + count), which tames their heavy tail.
+    representations: what is learned of the vectors; a scoring site needs the result only.
     """
 
     minimum_patients: int = 11
     log_counts: bool = True
+    representations: RepresentationOptions = field(default_factory=RepresentationOptions)
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,11 @@ class Column:
 
     block: Block
     name: str
+
+    @property
+    def kind(self) -> str:
+        """The kind of record it tells of; `sex`, `supplied` and the like where there is none."""
+        return self.name.removeprefix(_MISSING).split("|")[0]
 
 
 @dataclass(frozen=True)
@@ -72,25 +93,29 @@ class FittedPreprocessing:
     kept: IndexVector
     center: FloatVector
     scale: FloatVector
+    representations: tuple[Representation, ...] = ()
 
     def transform(self, blocks: FeatureBlocks) -> FloatMatrix:
-        """Return the standardized matrix, float32 (patients, columns), without missing values."""
+        """Return the standardized matrix, float32 (patients, columns), without missing values.
+
+        For patients other than those it was fitted to: `preprocess` returns the matrix of those.
+        """
+        aligned = blocks.aligned(self.reference)
+        codes = {item.block: item.codes(aligned) for item in self.representations}
         assembled = _assemble(
-            blocks.aligned(self.reference),
-            self.options,
-            self.age_fill,
-            self.measurement_fill,
-            self.vector_fill,
+            aligned, self.options, self.age_fill, self.measurement_fill, self.vector_fill, codes
         )
-        matrix: FloatMatrix = assembled[:, self.kept]
-        matrix -= self.center.astype(np.float32)
-        matrix /= self.scale.astype(np.float32)
-        return matrix
+        return _standardized(assembled, self.kept, self.center, self.scale)
 
     def columns_of(self, feature_set: ModelFeatureSet) -> IndexVector:
         """Return the column numbers of the matrix that belong to a feature set."""
         blocks = FEATURE_SET_BLOCKS[feature_set]
-        chosen = [number for number, column in enumerate(self.columns) if column.block in blocks]
+        left_out = "medication" if feature_set in WITHOUT_MEDICATION else None
+        chosen = [
+            number
+            for number, column in enumerate(self.columns)
+            if column.block in blocks and column.kind != left_out
+        ]
         return np.array(chosen, dtype=np.int64)
 
     def save(self, folder: Path) -> None:
@@ -104,6 +129,8 @@ class FittedPreprocessing:
         }
         kinds = [kind for kind, _ in self.reference.embedding_dimensions]
         arrays |= {f"fill.{kind}": fill for kind, fill in zip(kinds, self.vector_fill, strict=True)}
+        for item in self.representations:
+            arrays |= item.arrays()
         write_arrays(
             folder,
             arrays,
@@ -114,6 +141,7 @@ class FittedPreprocessing:
                 "measurement_names": self.reference.measurement_names,
                 "embedding_dimensions": self.reference.embedding_dimensions,
                 "columns": [[column.block, column.name] for column in self.columns],
+                "representations": [[item.block, item.depths()] for item in self.representations],
             },
         )
 
@@ -134,13 +162,29 @@ class FittedPreprocessing:
             kept=arrays["kept"],
             center=arrays["center"],
             scale=arrays["scale"],
+            representations=tuple(
+                representation_of(block, depths, arrays)
+                for block, depths in settings["representations"]
+            ),
         )
 
 
 def fit_preprocessing(
-    training: FeatureBlocks, options: PreprocessingOptions
+    training: FeatureBlocks, options: PreprocessingOptions, labels: Labels | None = None
 ) -> FittedPreprocessing:
-    """Learn filters, fill values, centers and scales from training patients only."""
+    """Learn what `preprocess` learns, for whoever needs no matrix of the training patients."""
+    return preprocess(training, options, labels)[0]
+
+
+def preprocess(
+    training: FeatureBlocks, options: PreprocessingOptions, labels: Labels | None = None
+) -> tuple[FittedPreprocessing, FloatMatrix]:
+    """Learn filters, fill values, representations, centers and scales from training patients only.
+
+    labels: 1 case, 0 control, -1 unknown, of the training patients; only supervised representations
+    read them. Also returns the matrix to train on, in which no code of a patient comes from an
+    encoder that saw the patient's label. ValueError when labels are needed and not given.
+    """
     reference = _frequent_features(training, options.minimum_patients)
     aligned = training.aligned(reference)
     age_fill = _median(training.demographics[:, 0])
@@ -148,13 +192,16 @@ def fit_preprocessing(
         [_median(column) for column in aligned.measurements.T], dtype=np.float32
     )
     vector_fill = tuple(_mean_vector(block) for block in aligned.embeddings)
-    assembled = _assemble(aligned, options, age_fill, measurement_fill, vector_fill)
-    columns = _assembled_columns(reference)
+    with single_torch_thread():
+        learned = learn_representations(aligned, labels, options.representations)
+    codes = {item.representation.block: item.training_codes for item in learned}
+    assembled = _assemble(aligned, options, age_fill, measurement_fill, vector_fill, codes)
+    columns = _assembled_columns(reference, learned)
     center = assembled.mean(axis=0, dtype=np.float64)
     variance = assembled.var(axis=0, dtype=np.float64)
     varies = variance > _MINIMUM_VARIANCE
     kept = np.flatnonzero(varies & _common_enough(assembled, columns, options.minimum_patients))
-    return FittedPreprocessing(
+    fitted = FittedPreprocessing(
         options=options,
         reference=reference,
         columns=tuple(columns[number] for number in kept),
@@ -164,7 +211,9 @@ def fit_preprocessing(
         kept=kept.astype(np.int64),
         center=center[kept],
         scale=np.sqrt(variance[kept]),
+        representations=tuple(item.representation for item in learned),
     )
+    return fitted, _standardized(assembled, fitted.kept, fitted.center, fitted.scale)
 
 
 def oversample(matrix: FloatMatrix, labels: Labels, seed: int) -> tuple[FloatMatrix, Labels]:
@@ -224,6 +273,7 @@ def _assemble(
     age_fill: float,
     measurement_fill: FloatMatrix,
     vector_fill: tuple[FloatMatrix, ...],
+    codes: Codes,
 ) -> FloatMatrix:
     """Return the filled but unscaled matrix in the order of `_assembled_columns`."""
     demographics = blocks.demographics.copy()
@@ -236,21 +286,41 @@ def _assemble(
         np.where(unknown, measurement_fill, blocks.measurements),
         unknown.astype(np.float32),
     ]
-    for block, fill in zip(blocks.embeddings, vector_fill, strict=True):
-        pieces.append(np.where(block.missing[:, None], fill, block.vectors))
+    reduced = codes.get("embeddings")
+    for number, (block, fill) in enumerate(zip(blocks.embeddings, vector_fill, strict=True)):
+        if reduced is None:
+            pieces.append(np.where(block.missing[:, None], fill, block.vectors))
+        else:
+            pieces.append(reduced[number])
         pieces.append(block.missing[:, None].astype(np.float32))
+    for place, learned in codes.items():
+        pieces += learned if place != "embeddings" else ()
     return np.concatenate(pieces, axis=1, dtype=np.float32)
 
 
-def _assembled_columns(reference: FeatureReference) -> list[Column]:
+def _assembled_columns(reference: FeatureReference, learned: tuple[Learned, ...]) -> list[Column]:
     columns = [Column("demographics", name) for name in DEMOGRAPHIC_NAMES]
     columns += [Column("counts", name) for name in reference.count_names]
     columns += [Column("measurements", name) for name in reference.measurement_names]
-    columns += [Column("measurements", f"missing|{name}") for name in reference.measurement_names]
-    for kind, dimensions in reference.embedding_dimensions:
-        columns += [Column("embeddings", f"{kind}|{number}") for number in range(dimensions)]
-        columns.append(Column("embeddings", f"missing|{kind}"))
+    columns += [Column("measurements", f"{_MISSING}{name}") for name in reference.measurement_names]
+    dimensions = {item.representation.block: item.dimensions for item in learned}
+    for kind, size in dimensions.pop("embeddings", reference.embedding_dimensions):
+        columns += [Column("embeddings", f"{kind}|{number}") for number in range(size)]
+        columns.append(Column("missing_kinds", f"{_MISSING}{kind}"))
+    for block, sizes in dimensions.items():
+        columns += [
+            Column(block, f"{kind}|{number}") for kind, size in sizes for number in range(size)
+        ]
     return columns
+
+
+def _standardized(
+    assembled: FloatMatrix, kept: IndexVector, center: FloatVector, scale: FloatVector
+) -> FloatMatrix:
+    matrix: FloatMatrix = assembled[:, kept]
+    matrix -= center.astype(np.float32)
+    matrix /= scale.astype(np.float32)
+    return matrix
 
 
 def _common_enough(
@@ -259,7 +329,7 @@ def _common_enough(
     """Return which columns stay: a yes-no column needs enough patients on both sides."""
     common = np.ones(len(columns), dtype=np.bool_)
     for number, column in enumerate(columns):
-        if column.name.startswith(("sex|", "missing|")):
+        if column.name.startswith(("sex|", _MISSING)):
             yes = int(assembled[:, number].sum())
             common[number] = minimum_patients <= yes <= len(assembled) - minimum_patients
     return common

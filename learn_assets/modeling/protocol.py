@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from learn_assets.modeling.features import BASELINE, ModelFeatureSet
 from learn_assets.modeling.learners import ProtocolName
 from learn_assets.modeling.preprocessing import PreprocessingOptions
-from learn_assets.study import Imbalance, LearnerName, Study, TuningOptions
+from learn_assets.modeling.representations import RepresentationOptions
+from learn_assets.study import Imbalance, LearnerName, ReductionOptions, Study, TuningOptions
 
 BASELINE_LEARNER: LearnerName = "elastic_net"
 
@@ -26,6 +27,7 @@ class ModelingProtocol:
     minimum_cell: int = 11
     imbalance: Imbalance | None = None
     tuning: TuningOptions = field(default_factory=TuningOptions)
+    reduction: ReductionOptions = field(default_factory=ReductionOptions)
 
     @classmethod
     def from_study(cls, study: Study) -> ModelingProtocol:
@@ -41,6 +43,7 @@ class ModelingProtocol:
             minimum_cell=study.privacy.minimum_cell,
             imbalance=study.models.imbalance,
             tuning=study.models.tuning,
+            reduction=study.models.reduction,
         )
 
     @property
@@ -49,6 +52,7 @@ class ModelingProtocol:
         return PreprocessingOptions(
             minimum_patients=max(self.minimum_patients, self.minimum_cell),
             log_counts=self.name == "recommended",
+            representations=RepresentationOptions(reduction=self.reduction, seed=self.seed),
         )
 
     @property

@@ -29,6 +29,15 @@ def fit_pool(workers: int | None, *, uses_torch: bool) -> Iterator[ThreadPoolExe
             yield pool
 
 
+@contextmanager
+def single_torch_thread() -> Iterator[None]:
+    """Limit torch too, when something has imported it, and give its threads back afterwards."""
+    import sys
+
+    with single_thread(), _torch_threads_kept("torch" in sys.modules):
+        yield
+
+
 def available_cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

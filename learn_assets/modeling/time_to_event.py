@@ -19,10 +19,11 @@ from learn_assets.evaluation.survival_curves import (
     FollowUp,
     death_curve,
 )
+from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import stratified_folds
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.leakage import assert_disjoint
-from learn_assets.modeling.preprocessing import fit_preprocessing
+from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.survival_models import (
     cumulative_incidence,
@@ -133,9 +134,11 @@ def _run_fold(
     held_out = np.flatnonzero(population.folds == fold).astype(np.int64)
     learned, unseen = blocks.rows(training), blocks.rows(held_out)
     assert_disjoint(learned.patient_ids.tolist(), unseen.patient_ids.tolist())
-    preprocessing = fit_preprocessing(learned, protocol.preprocessing)
-    matrix, new = preprocessing.transform(learned), preprocessing.transform(unseen)
     follow_up = population.follow_up.rows(training)
+    preprocessing, matrix = preprocess(
+        learned, protocol.preprocessing, _labels_by(follow_up, horizon)
+    )
+    new = preprocessing.transform(unseen)
     days = follow_up.days[follow_up.status == EVENT]
     death = death_curve(follow_up)
     frames: list[pl.DataFrame] = []
@@ -151,6 +154,13 @@ def _run_fold(
             outcome = population.follow_up.rows(held_out)
             frames.append(_frame(unseen.patient_ids, fold, feature_set, learner, risk, outcome))
     return frames, warnings
+
+
+def _labels_by(follow_up: FollowUp, horizon: float) -> Labels:
+    """Return 1 for an outcome by the horizon, 0 for none known by then, -1 for lost before it."""
+    outcome = (follow_up.status == EVENT) & (follow_up.days <= horizon)
+    free = (follow_up.days >= horizon) | (follow_up.status == DEATH)
+    return np.where(outcome, 1, np.where(free, 0, -1)).astype(np.int8)
 
 
 def _frame(

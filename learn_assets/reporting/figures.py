@@ -32,10 +32,38 @@ _COLORS = {
     "autoencoder": "#cc79a7",
     "contrastive_self": "#56b4e9",
     "contrastive_supervised": "#e69f00",
+    "stacking": "#5e3c99",
     "learn": "#007a5a",
+    "count_without_medication": "#d55e00",
+    "embedding_without_medication": "#0072b2",
+    "learn_without_medication": "#007a5a",
 }
-_MARKERS = {"count": "s", "embedding": "^", "learn": "o", "age_sex": "D", "demographics": "D"}
-_DASHES = {"count": (0, (5, 2)), "embedding": (0, (2, 1.2)), "age_sex": (0, (1, 1.5))}
+_MARKERS = {
+    "count": "s",
+    "embedding": "^",
+    "learn": "o",
+    "age_sex": "D",
+    "demographics": "D",
+    "autoencoder": "v",
+    "contrastive_self": "<",
+    "contrastive_supervised": ">",
+    "stacking": "P",
+    "count_without_medication": "x",
+    "embedding_without_medication": "x",
+    "learn_without_medication": "x",
+}
+_DASHES = {
+    "count": (0, (5, 2)),
+    "embedding": (0, (2, 1.2)),
+    "age_sex": (0, (1, 1.5)),
+    "autoencoder": (0, (6, 2, 1, 2)),
+    "contrastive_self": (0, (4, 1)),
+    "contrastive_supervised": (0, (3, 1, 1, 1)),
+    "stacking": (0, (8, 2)),
+    "count_without_medication": (0, (1, 1)),
+    "embedding_without_medication": (0, (1, 1)),
+    "learn_without_medication": (0, (1, 1)),
+}
 INK, QUIET, _RULE = "#1d2430", "#5b6472", "#d9dde3"
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

@@ -5,11 +5,15 @@ from __future__ import annotations
 FEATURE_SETS = {
     "age_sex": "Age and sex",
     "demographics": "Age and sex",
+    "count_without_medication": "Counts without medications",
     "count": "Counts",
+    "embedding_without_medication": "Embeddings without medications",
     "embedding": "Embeddings",
     "autoencoder": "Autoencoder",
     "contrastive_self": "Contrastive, self-supervised",
     "contrastive_supervised": "Contrastive, supervised",
+    "stacking": "Stacking of counts and embeddings",
+    "learn_without_medication": "LEARN without medications",
     "learn": "LEARN (counts + embeddings)",
 }
 LEARNERS = {

@@ -212,6 +212,22 @@ def test_the_plan_holds_every_rung_of_the_ladder_once() -> None:
     }
 
 
+def test_a_feature_set_is_set_against_what_it_claims_to_improve() -> None:
+    names = ("count", "embedding", "learn", "contrastive_self", "learn_without_medication")
+    grid = (("age_sex", ("elastic_net",)), *((name, ("xgboost",)) for name in names))
+    pairs = {
+        (item.first.feature_set, item.second.feature_set): item.question
+        for item in planned_contrasts(grid)
+    }
+    assert pairs["contrastive_self", "embedding"] == "beyond the vectors themselves"
+    assert pairs["learn", "contrastive_self"] == "LEARN beyond its alternative"
+    assert pairs["learn", "learn_without_medication"] == "what medications add"
+    assert len(pairs) == 6 + 3
+    # Without what it would be measured against, it stands on the ladder like any other.
+    alone = planned_contrasts((grid[0], ("learn_without_medication", ("xgboost",))))
+    assert [item.question for item in alone] == ["beyond age and sex"]
+
+
 def test_a_planted_gain_is_found_and_its_absence_too() -> None:
     plan = planned_contrasts(GRID)
     for gain, wins in ((0.5, True), (0.0, False)):

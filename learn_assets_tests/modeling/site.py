@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 
 from learn_assets.modeling import cross_validation as module
-from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks
+from learn_assets.modeling.arrays import FloatMatrix, Labels
+from learn_assets.modeling.features import (
+    EmbeddingBlock,
+    EncoderIdentity,
+    FeatureBlocks,
+    FeatureReference,
+)
 from learn_assets.modeling.pipeline import CellTables
 from learn_assets.modeling.preprocessing import (
     FittedPreprocessing,
@@ -102,6 +109,44 @@ def _embeddings(ids: list[str], risk: np.ndarray, generator: np.random.Generator
     return pl.concat(pieces)
 
 
+def planted_blocks(
+    patients: int,
+    *,
+    signal: float = 1.0,
+    dimensions: int = 30,
+    missing: float = 0.0,
+    kinds: tuple[str, ...] = ("diagnosis", "procedure", "medication"),
+    seed: int = 0,
+) -> tuple[FeatureBlocks, Labels]:
+    """Return vectors alone, whose last direction of little variance holds the label in every kind.
+
+    Wide directions before it hold what the kinds of one patient share and says nothing of the
+    label; a share of the vectors is missing.
+    """
+    generator = np.random.default_rng(seed)
+    labels = (generator.random(patients) < 0.3).astype(np.int8)
+    shared = generator.normal(size=(patients, 3))
+    blocks = []
+    for kind in kinds:
+        vectors = 0.5 * generator.normal(size=(patients, dimensions))
+        vectors[:, :3] += 2 * shared
+        vectors[:, -1] += signal * (labels - 0.3)
+        absent = generator.random(patients) < missing
+        vectors[absent] = 0.0
+        blocks.append(EmbeddingBlock(kind, vectors.astype(np.float32), absent))
+    return (
+        FeatureBlocks(
+            patient_ids=np.array([f"P{number:05d}" for number in range(patients)]),
+            demographics=np.ones((patients, 4), dtype=np.float32),
+            counts=sparse.csr_array((patients, 0), dtype=np.float32),
+            measurements=np.zeros((patients, 0), dtype=np.float32),
+            embeddings=tuple(blocks),
+            reference=FeatureReference((), (), tuple((kind, dimensions) for kind in kinds)),
+        ),
+        labels,
+    )
+
+
 def fit_preprocessing_on_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant the leak of the research code: scaling learned from held-out patients too."""
     real_rows = FeatureBlocks.rows
@@ -111,8 +156,11 @@ def fit_preprocessing_on_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
         everyone[:] = [self]
         return real_rows(self, index)
 
-    def leaky(training: FeatureBlocks, options: PreprocessingOptions) -> FittedPreprocessing:
-        return fit_preprocessing(everyone[0], options)
+    def leaky(
+        training: FeatureBlocks, options: PreprocessingOptions, labels: Labels
+    ) -> tuple[FittedPreprocessing, FloatMatrix]:
+        fitted = fit_preprocessing(everyone[0], options)
+        return fitted, fitted.transform(training)
 
     monkeypatch.setattr(FeatureBlocks, "rows", remember)
-    monkeypatch.setattr(module, "fit_preprocessing", leaky)
+    monkeypatch.setattr(module, "preprocess", leaky)

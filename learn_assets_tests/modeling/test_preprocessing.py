@@ -15,6 +15,7 @@ from learn_assets.modeling.preprocessing import (
     fit_preprocessing,
     oversample,
 )
+from learn_assets.study import WITHOUT_MEDICATION
 from learn_assets_tests.modeling.site import SMALL, cell_tables
 
 OPTIONS = PreprocessingOptions(minimum_patients=5)
@@ -73,6 +74,18 @@ def test_feature_sets_take_their_blocks(blocks: FeatureBlocks) -> None:
     assert {fitted.columns[number].block for number in fitted.columns_of("age_sex")} == {
         "demographics"
     }
+
+
+def test_without_medication_leaves_out_what_tells_of_medications(blocks: FeatureBlocks) -> None:
+    fitted = fit_preprocessing(blocks, OPTIONS)
+    for without, whole in WITHOUT_MEDICATION.items():
+        left_out = set(fitted.columns_of(whole)) - set(fitted.columns_of(without))
+        assert set(fitted.columns_of(without)) < set(fitted.columns_of(whole))
+        assert left_out == {
+            number
+            for number in fitted.columns_of(whole)
+            if "medication" in fitted.columns[number].name
+        }
 
 
 def test_the_vector_of_a_kind_that_few_patients_have_is_not_learned(blocks: FeatureBlocks) -> None:
