@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from learn_assets.defs.jobs import CELL_ASSETS
 from learn_assets_tests.defs.made import (
     DATA,
     ENCODER,
@@ -23,7 +24,8 @@ from learn_assets_tests.defs.made import (
 
 NEW = {"LIS": 180, "BP": 0, "FUP": 730}
 IMPOSSIBLE = {"LIS": 30_000, "BP": 0, "FUP": 365}
-CELL_TABLES = ("patient_embeddings", "cross_validation", "risk_scores", "performance")
+MODEL_FOLDERS = {"trained_models", "champion", "model_bundle"}
+CELL_TABLES = tuple(asset for asset in CELL_ASSETS if asset not in MODEL_FOLDERS)
 
 
 def test_a_fresh_study_makes_everything(made: MadeStudy) -> None:
@@ -142,7 +144,7 @@ def test_a_job_runs_one_window(copied: MadeStudy, definitions: dg.Definitions) -
 def test_a_job_runs_one_cell(copied: MadeStudy, definitions: dg.Definitions) -> None:
     result = copied.run_job("risk_models", window=1, definitions=definitions)
     assert result.success
-    assert set(CELL_TABLES) | {"trained_models", "model_bundle"} == materialized(result)
+    assert set(CELL_ASSETS) == materialized(result)
     with copied.active(), copied.instance() as instance:
         keys = instance.get_materialized_partitions(dg.AssetKey("risk_scores"))
     assert keys == {copied.cell_key(1)}
