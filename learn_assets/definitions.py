@@ -9,6 +9,7 @@ from learn_assets.defs.checks import contract_checks
 from learn_assets.defs.comparisons import comparison_assets
 from learn_assets.defs.embeddings import patient_embeddings_asset, vectors_check
 from learn_assets.defs.evaluation import evaluation_assets
+from learn_assets.defs.evidence import evidence_assets
 from learn_assets.defs.ingest import ingest_assets
 from learn_assets.defs.jobs import stage_jobs
 from learn_assets.defs.models import model_assets
@@ -53,6 +54,7 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
             risk_scores_asset(study),
             *evaluation_assets(study),
             *comparison_assets(study),
+            *evidence_assets(study),
             *outcome_assets(study),
             *transfer_assets(study),
         ],

@@ -51,6 +51,7 @@ CELL_TABLES = (
     "severe_outcome_follow_up",
     "charlson_index",
     "genetic_score",
+    "patient",
 )
 
 # Whose code decides the tables of a stage; SQL is told by the hash of the dbt project.
@@ -100,6 +101,7 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
     rules = [
         chosen,
         *_texts([study.models, study.survival, study.counts, study.privacy, study.champion]),
+        study.evaluation.model_dump_json(),
     ]
     tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from learn_assets.backend_options import RayOptions, ServerOptions
 from learn_assets.cohort.windows import Window
+from learn_assets.evaluation_options import EvaluationOptions
 from learn_assets.section import Section
 
 Kind = Literal["diagnosis", "procedure", "medication"]
@@ -541,6 +542,7 @@ class Study(BaseStudy):
     encoders: tuple[EncoderChoice, ...] = Field((EncoderChoice(id="minilm"),), min_length=1)
     models: ModelingOptions = ModelingOptions()
     survival: SurvivalOptions = SurvivalOptions()
+    evaluation: EvaluationOptions = EvaluationOptions()
     champion: ChampionRule = ChampionRule()
     external_models: tuple[ExternalModel, ...] = ()
 

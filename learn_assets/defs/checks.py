@@ -24,6 +24,8 @@ CELLED = (
     "cross_validation",
     "performance",
     "comparisons",
+    "net_benefit",
+    "subgroup_performance",
     "risk_scores",
     "time_to_event_scores",
     "time_to_event_performance",

@@ -28,7 +28,7 @@ def _performance(study: Study) -> dg.AssetsDefinition:
         partitions_def=cell_partitions(study),
         deps=["cross_validation"],
         metadata={COLUMN_SCHEMA: column_schema("performance")},
-        description="AUROC (DeLong), AUPRC against prevalence, Brier, calibration; by model.",
+        description="AUROC (DeLong), AUPRC, Brier, calibration, sensitivity at specificity.",
     )
     def performance_table(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -36,7 +36,12 @@ def _performance(study: Study) -> dg.AssetsDefinition:
         with cell_step(context, study, lake) as step:
             judged = step.lake.read("cross_validation", step.window, step.encoder.id)
             minimum = study.privacy.minimum_cell
-            measured = performance(judged, minimum_cell=minimum, seed=study.models.seed)
+            measured = performance(
+                judged,
+                minimum_cell=minimum,
+                specificities=study.evaluation.specificities,
+                seed=study.models.seed,
+            )
             stamp = step.lake.write(
                 "performance", measured.frame, window=step.window, encoder=step.encoder.id
             )

@@ -27,6 +27,8 @@ CELL_ASSETS = (
     "risk_scores",
     "performance",
     "comparisons",
+    "net_benefit",
+    "subgroup_performance",
     "time_to_event_scores",
     "time_to_event_performance",
     "nephritis_evaluation",

@@ -17,6 +17,8 @@ _GUESSABLE = (
     "attrition",
     "performance",
     "comparisons",
+    "net_benefit",
+    "subgroup_performance",
     "description_coverage",
     "unmapped_codes",
     "time_to_event_performance",

@@ -20,6 +20,7 @@ from learn_assets.evaluation.discrimination import (
     resampled_weights,
 )
 from learn_assets.evaluation.logistic_line import fit_intercept, fit_line
+from learn_assets.evaluation.resampling import patient_weights, percentile_limits
 
 # Probabilities of exactly 0 or 1 have no logit; nothing a model here predicts is surer than this.
 _SUREST = 1e-6
@@ -53,6 +54,27 @@ def brier(
     tail = (1 - level) / 2
     lower, upper = np.quantile(np.concatenate(draws) / len(labels), [tail, 1 - tail])
     return Interval(float(squared.mean()), float(lower), float(upper))
+
+
+def log_loss(
+    probabilities: FloatVector,
+    labels: Labels,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean negative log likelihood (nats) with an interval over resampled patients.
+
+    Probabilities nearer to 0 or 1 than one in a million count as that far. OneClassError when cases
+    or controls are absent.
+    """
+    case_mask(labels)
+    sure = np.clip(probabilities, _SUREST, 1 - _SUREST)
+    losses = -np.where(np.asarray(labels) == 1, np.log(sure), np.log1p(-sure))
+    draws = [weights @ losses for weights in patient_weights(len(labels), resamples, seed)]
+    lower, upper = percentile_limits(np.concatenate(draws) / len(labels), level)
+    return Interval(float(losses.mean()), lower, upper)
 
 
 def scaled_brier(probabilities: FloatVector, labels: Labels) -> float:

@@ -14,7 +14,7 @@ from scipy.stats import norm, rankdata
 FloatVector = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
 
-_BOOTSTRAP_CELLS = 4_000_000
+BOOTSTRAP_CELLS = 4_000_000
 
 
 class OneClassError(ValueError):
@@ -160,7 +160,7 @@ def resampled_weights(
     Cases and controls are drawn apart, with replacement.
     """
     generator = np.random.default_rng(seed)
-    block = max(1, min(resamples, _BOOTSTRAP_CELLS // len(is_case)))
+    block = max(1, min(resamples, BOOTSTRAP_CELLS // len(is_case)))
     for start in range(0, resamples, block):
         yield _draw(is_case, min(block, resamples - start), generator)
 

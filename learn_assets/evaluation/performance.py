@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -14,6 +16,7 @@ from learn_assets.evaluation.calibration import (
     calibration_bins,
     calibration_intercept,
     calibration_slope,
+    log_loss,
     scaled_brier,
 )
 from learn_assets.evaluation.discrimination import (
@@ -25,6 +28,10 @@ from learn_assets.evaluation.discrimination import (
     auroc,
 )
 from learn_assets.evaluation.logistic_line import SeparationError
+from learn_assets.evaluation.operating_points import OperatingPoint, operating_point
+from learn_assets.evaluation.smoothed_calibration import calibration_errors
+from learn_assets.evaluation_options import SPECIFICITIES
+from learn_assets.reporting.disclosure import is_small
 
 PERFORMANCE_SCHEMA = {
     "feature_set": pl.String,
@@ -34,7 +41,13 @@ PERFORMANCE_SCHEMA = {
     "lower": pl.Float64,
     "upper": pl.Float64,
 }
-METRICS = (
+_ERRORS = ("ici", "e50", "e90")
+_AT_SPECIFICITY = (
+    "sensitivity",
+    "positive_predictive_value",
+    "negative_predictive_value",
+)
+_OVERALL = (
     "n",
     "cases",
     "prevalence",
@@ -42,12 +55,15 @@ METRICS = (
     "auprc",
     "brier",
     "scaled_brier",
+    "log_loss",
     "calibration_slope",
     "calibration_intercept",
+    *_ERRORS,
 )
 # With n, each gives the number of cases away; the scaled Brier score does beside the plain one.
 _TELLING = ("cases", "prevalence", "scaled_brier")
 _CURVE_POINTS = 101
+_Measured = TypeVar("_Measured")
 
 
 @dataclass(frozen=True)
@@ -97,21 +113,37 @@ class _ModelPredictions:
     folds: Labels
 
 
+def at_specificity(metric: str, specificity: float) -> str:
+    """Return the name of a metric at a specificity, as the table has it."""
+    return f"{metric}_at_specificity_{specificity:.2f}"
+
+
+METRICS = (
+    *_OVERALL,
+    *(at_specificity(metric, value) for value in SPECIFICITIES for metric in _AT_SPECIFICITY),
+)
+
+
 def performance(
-    cross_validation: pl.DataFrame, *, minimum_cell: int, resamples: int = 1000, seed: int = 0
+    cross_validation: pl.DataFrame,
+    *,
+    minimum_cell: int,
+    specificities: Sequence[float] = SPECIFICITIES,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> Performance:
     """Return every metric of every feature set and learner, from out-of-fold predictions.
 
-    AUROC compares patients of the same fold only; the other metrics pool the folds.
-    A metric that does not exist (one class only, separation) is absent with a reason, and counts of
-    cases or controls under `minimum_cell` are withheld, and with them what gives them away.
+    AUROC compares patients of the same fold only and thresholds are set within folds; the other
+    metrics pool the folds. A metric that does not exist (one class only, separation) is absent with
+    a reason, and counts of cases or controls under `minimum_cell` are withheld, and with them what
+    gives them away.
     """
     rows: list[dict[str, object]] = []
     absent: list[AbsentMetric] = []
     for model in _models(cross_validation):
-        for metric in METRICS:
+        for metric, outcome in _measured(model, minimum_cell, specificities, resamples, seed):
             name = {"feature_set": model.feature_set, "learner": model.learner, "metric": metric}
-            outcome = _measured(metric, model, minimum_cell, resamples, seed)
             if isinstance(outcome, str):
                 absent.append(AbsentMetric(**name, reason=outcome))
             else:
@@ -139,30 +171,81 @@ def _models(cross_validation: pl.DataFrame) -> Iterator[_ModelPredictions]:
 
 
 def _measured(
-    metric: str, model: _ModelPredictions, minimum_cell: int, resamples: int, seed: int
-) -> Interval | float | str:
-    """Return the metric, or the reason why it does not exist."""
+    model: _ModelPredictions,
+    minimum_cell: int,
+    specificities: Sequence[float],
+    resamples: int,
+    seed: int,
+) -> Iterator[tuple[str, Interval | float | str]]:
+    """Yield each metric with its value, or with the reason why it has none."""
     scores, labels = model.probabilities, model.labels
-    cases = int(labels.sum())
-    if metric == "n":
-        small = len(labels) < minimum_cell
-        return f"fewer than {minimum_cell} patients" if small else float(len(labels))
-    if metric in _TELLING and min(cases, len(labels) - cases) < minimum_cell:
-        return f"fewer than {minimum_cell} cases or controls"
-    if metric == "cases":
-        return float(cases)
-    if metric == "prevalence":
-        return cases / len(labels)
+    yield from _counts(labels, minimum_cell)
     measures: dict[str, Callable[[], Interval | float]] = {
         "auroc": lambda: auroc(scores, labels, folds=model.folds),
         "auprc": lambda: auprc(scores, labels, resamples=resamples, seed=seed),
         "brier": lambda: brier(scores, labels, resamples=resamples, seed=seed),
         "scaled_brier": lambda: scaled_brier(scores, labels),
+        "log_loss": lambda: log_loss(scores, labels, resamples=resamples, seed=seed),
         "calibration_slope": lambda: calibration_slope(scores, labels),
         "calibration_intercept": lambda: calibration_intercept(scores, labels),
     }
+    few = _few(labels, minimum_cell)
+    for metric, measure in measures.items():
+        if few is not None and metric in _TELLING:
+            yield metric, few
+        else:
+            yield metric, _attempt(measure)
+    errors = _attempt(lambda: calibration_errors(scores, labels, resamples=resamples, seed=seed))
+    for metric in _ERRORS:
+        yield metric, errors if isinstance(errors, str) else getattr(errors, metric)
+    for specificity in specificities:
+        measure_point = partial(_point, model, specificity, resamples, seed)
+        point = _attempt(measure_point) if few is None else few
+        yield from _at_point(point, specificity, minimum_cell)
+
+
+def _counts(labels: Labels, minimum_cell: int) -> Iterator[tuple[str, float | str]]:
+    small = len(labels) < minimum_cell
+    yield "n", f"fewer than {minimum_cell} patients" if small else float(len(labels))
+    few = _few(labels, minimum_cell)
+    yield "cases", few or float(labels.sum())
+    yield "prevalence", few or float(labels.mean())
+
+
+def _few(labels: Labels, minimum_cell: int) -> str | None:
+    cases = int(labels.sum())
+    if min(cases, len(labels) - cases) >= minimum_cell:
+        return None
+    return f"fewer than {minimum_cell} cases or controls"
+
+
+def _point(
+    model: _ModelPredictions, specificity: float, resamples: int, seed: int
+) -> OperatingPoint:
+    return operating_point(
+        model.probabilities,
+        model.labels,
+        model.folds,
+        specificity,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def _at_point(
+    point: OperatingPoint | str, specificity: float, minimum_cell: int
+) -> Iterator[tuple[str, Interval | str]]:
+    names = [at_specificity(metric, specificity) for metric in _AT_SPECIFICITY]
+    if not isinstance(point, str) and is_small(minimum_cell, point.found, point.missed):
+        # With the number of cases, sensitivity counts those on both sides of the threshold.
+        point = f"fewer than {minimum_cell} cases found or missed"
+    for metric, name in zip(_AT_SPECIFICITY, names, strict=True):
+        yield name, point if isinstance(point, str) else getattr(point, metric)
+
+
+def _attempt(measure: Callable[[], _Measured]) -> _Measured | str:
     try:
-        return measures[metric]()
+        return measure()
     except (OneClassError, SeparationError) as error:
         return str(error)
 

@@ -1,17 +1,19 @@
 """Resampling: metrics of many models on the same resampled patients, all resamples at once.
 
 What belongs here: draws of a metric for every resample, so that a difference of two models is a
-subtraction of their draws. The draws themselves come from `discrimination.resampled_weights`.
+subtraction of their draws. Draws with fixed numbers of cases and controls come from
+`discrimination.resampled_weights`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from learn_assets.evaluation.discrimination import (
+    BOOTSTRAP_CELLS,
     FloatVector,
     Labels,
     case_mask,
@@ -38,17 +40,31 @@ def resampled_statistics(
     return np.concatenate(blocks, axis=1)
 
 
+def patient_weights(patients: int, resamples: int, seed: int) -> Iterator[FloatMatrix]:
+    """Yield how often each patient is drawn in each resample, in blocks (some resamples, n).
+
+    Cases and controls are drawn together, so their shares vary: for measures that depend on how
+    common cases are. A resample may hold one class only.
+    """
+    generator = np.random.default_rng(seed)
+    even = np.full(patients, 1.0 / patients)
+    block = max(1, min(resamples, BOOTSTRAP_CELLS // patients))
+    for start in range(0, resamples, block):
+        size = min(block, resamples - start)
+        yield generator.multinomial(patients, even, size=size).astype(np.float64)
+
+
 def auroc_statistic(scores: FloatVector, labels: Labels, folds: Labels) -> Statistic:
     """Return AUROC within folds as a function of patient weights; NaN without a pair."""
     is_case = case_mask(labels)
-    orders = [_fold_order(scores, np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
+    orders = [tie_groups(scores, np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
 
     def statistic(weights: FloatMatrix) -> FloatVector:
         wins, pairs = np.zeros(len(weights)), np.zeros(len(weights))
         for order, last_of_tie in orders:
             drawn = weights[:, order]
-            cases = _sums_of_ties(drawn * is_case[order], last_of_tie)
-            controls = _sums_of_ties(drawn * ~is_case[order], last_of_tie)
+            cases = tie_sums(drawn * is_case[order], last_of_tie)
+            controls = tie_sums(drawn * ~is_case[order], last_of_tie)
             below = np.cumsum(controls, axis=1) - 0.5 * controls
             wins += (cases * below).sum(axis=1)
             pairs += cases.sum(axis=1) * controls.sum(axis=1)
@@ -85,7 +101,7 @@ def percentile_limits(draws: FloatVector, level: float = 0.95) -> tuple[float, f
     return float(lower), float(upper)
 
 
-def _fold_order(
+def tie_groups(
     scores: FloatVector, members: npt.NDArray[np.intp]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the members by rising score, and the last place of each group of ties."""
@@ -93,5 +109,6 @@ def _fold_order(
     return order, np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
 
 
-def _sums_of_ties(values: FloatMatrix, last_of_tie: npt.NDArray[np.intp]) -> FloatMatrix:
+def tie_sums(values: FloatMatrix, last_of_tie: npt.NDArray[np.intp]) -> FloatMatrix:
+    """Return the sum over each group of ties of values (rows, members) in the order of scores."""
     return np.diff(np.cumsum(values, axis=1)[:, last_of_tie], axis=1, prepend=0.0)

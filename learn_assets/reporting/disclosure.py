@@ -88,6 +88,33 @@ def shown_chain(remaining: Sequence[int], minimum_cell: int) -> ShownChain:
     return ShownChain(left, tuple(steps[: len(remaining)]))
 
 
+def hidden_groups(groups: Sequence[tuple[int, int]], minimum_cell: int) -> frozenset[int]:
+    """Return which groups of (cases, controls) to withhold wholly when both totals are shown.
+
+    A group is withheld when its cases, controls or patients are few, or when `shown_parts` would
+    withhold its patients; then the smallest others, until those withheld hold together no small
+    number of cases or controls that subtraction could give.
+    """
+    sizes = [cases + controls for cases, controls in groups]
+    hidden = {
+        index
+        for index, (group, part) in enumerate(
+            zip(groups, shown_parts(sizes, minimum_cell), strict=True)
+        )
+        if part.value is None or is_small(minimum_cell, *group)
+    }
+    for index in sorted(range(len(groups)), key=lambda index: sizes[index]):
+        sums = [sum(groups[chosen][side] for chosen in hidden) for side in (0, 1)]
+        if sizes[index] and index not in hidden and is_small(minimum_cell, *sums):
+            hidden.add(index)
+    return frozenset(hidden)
+
+
+def is_small(minimum_cell: int, *counts: int) -> bool:
+    """Return whether one of the counts is small: above 0 and below `minimum_cell`."""
+    return any(_is_small(count, minimum_cell) for count in counts)
+
+
 def _visible(remaining: Sequence[int], minimum_cell: int) -> set[int]:
     visible: set[int] = set()
     last: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.schemas import derived, outcomes, records, subtypes
+from learn_assets.schemas import derived, evaluation, outcomes, records, subtypes
 from learn_assets.schemas.records import Table
 
 VALIDATED: dict[str, type[Table]] = {
@@ -44,6 +44,8 @@ TABLES: dict[str, type[Table]] = {
     "cross_validation": derived.CrossValidation,
     "performance": derived.Performance,
     "comparisons": derived.Comparisons,
+    "net_benefit": evaluation.NetBenefit,
+    "subgroup_performance": evaluation.SubgroupPerformance,
     "risk_scores": derived.RiskScores,
     "time_to_event_scores": outcomes.TimeToEventScores,
     "time_to_event_performance": outcomes.TimeToEventPerformance,

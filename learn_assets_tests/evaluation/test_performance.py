@@ -110,3 +110,40 @@ def test_the_roc_curve_has_the_area_that_is_reported() -> None:
         pl.col("metric") == "auroc"
     )
     assert area == pytest.approx(reported["estimate"][0], abs=0.005)
+
+
+def test_log_loss_is_that_of_scikit_learn_and_certain_mistakes_stay_finite() -> None:
+    from sklearn.metrics import log_loss as expected
+
+    frame = predictions()
+    found = performance(frame, minimum_cell=11, resamples=20).frame.filter(metric="log_loss")
+    assert found["estimate"][0] == pytest.approx(expected(frame["label"], frame["probability"]))
+    assert found["lower"][0] < found["estimate"][0] < found["upper"][0]
+    wrong = frame.with_columns(probability=1.0 - pl.col("label").cast(pl.Float64))
+    worst = performance(wrong, minimum_cell=11, resamples=20).frame.filter(metric="log_loss")
+    assert worst["estimate"][0] == pytest.approx(np.log(1e6))
+
+
+def test_sensitivity_that_counts_few_cases_is_withheld_with_what_follows_from_it() -> None:
+    # Of 60 cases at most 8 stand out: with the number of cases, sensitivity would count them.
+    frame = predictions(patients=600, cases=60).with_columns(
+        probability=pl.when(pl.int_range(600) < 8)
+        .then(0.99)
+        .otherwise(pl.col("probability") * 0.1 * (1 - pl.col("label") * 0.9))
+    )
+    result = performance(frame, minimum_cell=11, resamples=20)
+    shown = set(result.frame["metric"])
+    assert not any("at_specificity" in metric for metric in shown)
+    reasons = {item.metric: item.reason for item in result.absent}
+    assert len(reasons) == 6
+    assert set(reasons.values()) == {"fewer than 11 cases found or missed"}
+
+
+def test_the_study_chooses_the_specificities() -> None:
+    result = performance(predictions(), minimum_cell=1, specificities=(0.7,), resamples=20)
+    named = [metric for metric in result.frame["metric"] if "at_specificity" in metric]
+    assert named == [
+        "sensitivity_at_specificity_0.70",
+        "positive_predictive_value_at_specificity_0.70",
+        "negative_predictive_value_at_specificity_0.70",
+    ]

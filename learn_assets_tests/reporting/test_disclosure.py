@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_assets.reporting.disclosure import WITHHELD, shown, shown_chain, shown_parts, shown_share
+from learn_assets.reporting.disclosure import (
+    WITHHELD,
+    hidden_groups,
+    is_small,
+    shown,
+    shown_chain,
+    shown_parts,
+    shown_share,
+)
 
 MINIMUM = 11
 counts = st.one_of(st.integers(0, 25), st.integers(0, 5000))
@@ -82,3 +90,18 @@ def test_a_share_does_not_give_a_small_count_away(small: int) -> None:
     assert len({shown_share(count, 1000, 11) for count in range(1, 11)}) == 1
     assert shown_share(small, small, 11) == "-"
     assert shown_share(500, 1000, 11) == "50.0 %"
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=7), st.integers(1, 12))
+def test_withheld_groups_hide_small_counts_of_cases_and_controls(
+    groups: list[tuple[int, int]], minimum: int
+) -> None:
+    hidden = hidden_groups(groups, minimum)
+    shown = [group for index, group in enumerate(groups) if index not in hidden]
+    assert not any(is_small(minimum, *group, sum(group)) for group in shown)
+    rest = [sum(groups[index][side] for index in hidden) for side in (0, 1)]
+    # A remainder may be small only when nothing is shown that it could be told apart from.
+    assert not is_small(minimum, *rest) or not any(sum(group) for group in shown)
+    sizes = [sum(group) for group in groups]
+    masked = {index for index, part in enumerate(shown_parts(sizes, minimum)) if part.value is None}
+    assert masked <= hidden
