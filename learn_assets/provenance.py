@@ -105,7 +105,7 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
     ]
     tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(
-        [window.key, _revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]
+        [window.key, encoder_revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]
     )
 
 
@@ -276,7 +276,8 @@ def _counting(study: Study) -> str:
     return study.counts.model_dump_json(exclude={"minimum_patients"})
 
 
-def _revision(encoder: EncoderChoice) -> str:
+def encoder_revision(encoder: EncoderChoice) -> str:
+    """Return the revision of an encoder's files, `absent` when they are not here."""
     # A model that is not here yet is the embedding step's error to explain, not that of a look.
     try:
         return find_encoder(encoder).revision

@@ -30,6 +30,12 @@ _GUESSABLE = (
     "sex_description",
     "sex_comparison",
     "substance_table",
+    "cluster_selection",
+    "cluster_verdict",
+    "nuisance_audit",
+    "subtype_validation",
+    "subtype_replication",
+    "subtype_match",
 )
 # Names that the Dagster UI gives a place of their own.
 COLUMN_SCHEMA = "dagster/column_schema"

@@ -154,7 +154,7 @@ def begin_step(
     context: dg.AssetExecutionContext,
     lake: Lake,
     inputs: str,
-    window: Window | None = None,
+    window: Window | str | None = None,
     encoder: EncoderChoice | None = None,
 ) -> Callable[[], None]:
     """Look at what a step reads and return what marks it as finished.

@@ -18,6 +18,8 @@ from learn_assets.defs.metadata import (
     table_spec,
 )
 from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.subtype_clusters import cluster_assets, cluster_checks, cluster_job
+from learn_assets.defs.subtype_results import result_assets, result_checks, result_job
 from learn_assets.defs.subtypes_stages import SUBTYPES_DATA, discharge_step
 from learn_assets.lake import Lake, TableStamp
 from learn_assets.reporting.disclosure import shown_share
@@ -48,16 +50,18 @@ _COMPARISONS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 
 def subtype_definitions(study: SubtypeStudy, resources: dict[str, Any]) -> dg.Definitions:
     """Return the Definitions of a subtypes study."""
-    data = discharge_assets(study)
+    data, clusters, results = discharge_assets(study), cluster_assets(study), result_assets(study)
     return dg.Definitions(
-        assets=data,
-        asset_checks=discharge_checks(study),
+        assets=[*data, *clusters, *results],
+        asset_checks=[*discharge_checks(study), *cluster_checks(study), *result_checks(study)],
         jobs=[
             dg.define_asset_job(
                 SUBTYPES_DATA,
                 dg.AssetSelection.assets(*data),
                 description="Discharges of both sexes, their descriptions and comparisons.",
-            )
+            ),
+            cluster_job(clusters),
+            result_job(results),
         ],
         resources=resources,
         executor=dg.in_process_executor,

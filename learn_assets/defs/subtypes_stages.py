@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -11,10 +12,18 @@ from learn_assets.defs.stages import StageRun, begin_step
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import SUBTYPE_TABLES
-from learn_assets.subtypes.freshness import discharge_inputs
-from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets.subtypes.freshness import (
+    DISCHARGE_SOURCES,
+    cluster_inputs,
+    discharge_inputs,
+    result_inputs,
+)
+from learn_assets.subtypes.study import SEXES, Sex, SubtypeStudy
 
 SUBTYPES_DATA = "subtypes_data"
+SUBTYPE_CLUSTERS = "subtype_clusters"
+SUBTYPE_RESULTS = "subtype_results"
+
 DATA_STEPS = (
     "read_discharges",
     "diagnosis_description",
@@ -23,6 +32,19 @@ DATA_STEPS = (
     "substance_table",
     "discharge_tables",
 )
+CLUSTER_STEPS = (
+    "embed_discharges",
+    "select_clusters",
+    "cluster_discharges",
+    "disease_weights",
+    "validate_subtypes",
+)
+RESULT_STEPS = ("subtype_match",)
+
+
+def sex_partitions() -> dg.StaticPartitionsDefinition:
+    """Return one partition a sex."""
+    return dg.StaticPartitionsDefinition(list(SEXES))
 
 
 def data_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
@@ -30,6 +52,27 @@ def data_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
     inputs = discharge_inputs(study)
     current = provenance.is_current(lake, DATA_STEPS, inputs, checked=SUBTYPE_TABLES)
     return [StageRun(SUBTYPES_DATA, inputs, current)]
+
+
+def cluster_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
+    """Return one run a sex."""
+    return [
+        StageRun(
+            SUBTYPE_CLUSTERS,
+            inputs := cluster_inputs(study, lake, sex),
+            provenance.is_current(lake, CLUSTER_STEPS, inputs, sex, checked=SUBTYPE_TABLES),
+            sex,
+            provenance.refused(lake, DISCHARGE_SOURCES),
+        )
+        for sex in SEXES
+    ]
+
+
+def result_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
+    """Return the run of what shows the clusters of both sexes."""
+    inputs = result_inputs(study, lake)
+    current = provenance.is_current(lake, RESULT_STEPS, inputs, checked=SUBTYPE_TABLES)
+    return [StageRun(SUBTYPE_RESULTS, inputs, current)]
 
 
 @contextmanager
@@ -44,4 +87,41 @@ def discharge_step(
     finish()
 
 
-SUBTYPE_STAGES: tuple[Callable[[SubtypeStudy, Lake], list[StageRun]], ...] = (data_runs,)
+@dataclass(frozen=True)
+class SexStep:
+    """What an asset of one sex works on."""
+
+    lake: Lake
+    sex: Sex
+
+
+@contextmanager
+def sex_step(
+    context: dg.AssetExecutionContext, study: SubtypeStudy, resource: LakeResource
+) -> Iterator[SexStep]:
+    """Yield lake and sex to a step of one sex; mark it when it ends well."""
+    lake = resource.open()
+    sex = next(known for known in SEXES if known == context.partition_key)
+    finish = begin_step(context, lake, cluster_inputs(study, lake, sex), sex)
+    with values_hidden():
+        yield SexStep(lake, sex)
+    finish()
+
+
+@contextmanager
+def result_step(
+    context: dg.AssetExecutionContext, study: SubtypeStudy, resource: LakeResource
+) -> Iterator[Lake]:
+    """Yield the lake to a step that shows the clusters of both sexes; mark it when it ends well."""
+    lake = resource.open()
+    finish = begin_step(context, lake, result_inputs(study, lake))
+    with values_hidden():
+        yield lake
+    finish()
+
+
+SUBTYPE_STAGES: tuple[Callable[[SubtypeStudy, Lake], list[StageRun]], ...] = (
+    data_runs,
+    cluster_runs,
+    result_runs,
+)

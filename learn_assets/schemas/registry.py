@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.schemas import derived, evaluation, outcomes, records, subtypes
+from learn_assets.schemas import (
+    derived,
+    evaluation,
+    outcomes,
+    records,
+    subtype_clusters,
+    subtypes,
+)
 from learn_assets.schemas.records import Table
 
 VALIDATED: dict[str, type[Table]] = {
@@ -65,6 +72,16 @@ SUBTYPE_TABLES: dict[str, type[Table]] = {
     "sex_comparison": subtypes.SexComparison,
     "substance_table": subtypes.SubstanceTable,
     "discharge_tables": subtypes.DischargeTables,
+    "discharge_embeddings": subtype_clusters.DischargeEmbeddings,
+    "embedding_directions": subtype_clusters.EmbeddingDirections,
+    "cluster_selection": subtype_clusters.ClusterSelection,
+    "cluster_verdict": subtype_clusters.ClusterVerdict,
+    "subtypes": subtype_clusters.Subtypes,
+    "nuisance_audit": subtype_clusters.NuisanceAudit,
+    "disease_weights": subtype_clusters.DiseaseWeights,
+    "subtype_validation": subtype_clusters.SubtypeValidation,
+    "subtype_replication": subtype_clusters.SubtypeReplication,
+    "subtype_match": subtype_clusters.SubtypeMatch,
 }
 
 

@@ -42,14 +42,22 @@ def audit_nuisance(
     0 is what chance gives and 1 means that one follows from the other (Vinh et al. 2010, arithmetic
     mean). Only the number of diagnoses blocks: years, regions and stays may differ by disease.
     """
-    from sklearn.metrics import adjusted_mutual_info_score
-
     return tuple(
-        NuisanceFinding(
-            name, float(adjusted_mutual_info_score(values, labels)), limit, name == BLOCKING
-        )
+        NuisanceFinding(name, shared_information(values, labels), limit, name == BLOCKING)
         for name, values in nuisances.items()
     )
+
+
+def shared_information(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> float:
+    """Return adjusted mutual information; 0 when one of the two is the same for everybody.
+
+    Two constants would otherwise count as in full agreement, and a single cluster as an artefact.
+    """
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    if len(np.unique(first)) < 2 or len(np.unique(second)) < 2:
+        return 0.0
+    return float(adjusted_mutual_info_score(first, second))
 
 
 def nuisances_of(discharges: pl.DataFrame) -> dict[str, npt.NDArray[np.int64]]:

@@ -25,6 +25,10 @@ _MINIMUM_OF_LENGTH = 50
 class FittedRepresentation(Protocol):
     """What a representation learned; the same admissions give the same vectors."""
 
+    @property
+    def directions(self) -> FloatMatrix:
+        """Axes of the vectors, (d, s), in the space of codes or encoder; each of length 1."""
+
     def transform(self, coded: CodedAdmissions) -> FloatMatrix:
         """Return vectors (n, d) of admissions coded in the vocabulary it was fitted with."""
 

@@ -167,14 +167,23 @@ def resampling_of(options: ClusterOptions) -> Resampling:
 
 
 def final_clusters(vectors: FloatMatrix, selection: Selection, options: ClusterOptions) -> Clusters:
-    """Return the clusters of all vectors: the chosen count, or the published one if so asked.
+    """Return the clusters of all vectors: the chosen count, or the published one if so asked."""
+    return fit_clusters(vectors, clusters_to_fit(selection, options), options)
+
+
+def clusters_to_fit(selection: Selection, options: ClusterOptions) -> int:
+    """Return how many clusters the study asks for: the verdict's, or those of the published rule.
 
     Without structure everyone is in one cluster.
     """
-    clusterer = CLUSTERERS[options.clusterer]
-    count = selection.count
     if options.selection == "published" and selection.published is not None:
-        count = selection.published.count
+        return selection.published.count
+    return selection.count
+
+
+def fit_clusters(vectors: FloatMatrix, count: int, options: ClusterOptions) -> Clusters:
+    """Return all vectors in `count` clusters, by the study's algorithm."""
+    clusterer = CLUSTERERS[options.clusterer]
     if count == 1:
         # K-means of one cluster is the mean, whatever algorithm the study names.
         return CLUSTERERS["kmeans"].fit(vectors, 1, options.seed, starts=1)

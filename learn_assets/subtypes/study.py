@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from learn_assets.section import Section
 from learn_assets.study import BaseStudy
+from learn_assets.subtypes.options import ClusterOptions
 
 Sex = Literal["F", "M"]
 SEXES: tuple[Sex, ...] = ("F", "M")
@@ -107,6 +108,7 @@ class SubtypeStudy(BaseStudy):
     source: DischargeSource
     pruning: PruningRules = PruningRules()
     descriptions: DescriptionOptions = DescriptionOptions()
+    clusters: ClusterOptions = ClusterOptions()
 
     @model_validator(mode="after")
     def _synthetic_is_labelled(self) -> Self:

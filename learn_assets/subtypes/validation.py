@@ -50,14 +50,13 @@ class Difference:
 def outcome_differences(discharges: pl.DataFrame, labels: Labels) -> tuple[Difference, ...]:
     """Return how outcomes that did not enter the clustering differ by label (n).
 
-    discharges: stay_days, cost, severity, mortality_risk, and patient_number, admission_date for
-    readmission within 30 days, when the file links admissions of a patient. Outcomes known in fewer
-    than two clusters, or the same everywhere, are left out. p values are not corrected and take
-    admissions for independent; effect sizes are what to read in files of this size.
+    discharges: stay_days, cost, severity, mortality_risk and readmission (see `readmissions`).
+    Outcomes known in fewer than two clusters, or the same everywhere, are left out. p values are
+    not corrected and take admissions for independent; effect sizes are what to read in files of
+    this size.
     """
-    frame = discharges.with_columns(readmission=readmissions(discharges))
-    found = [_kruskal_wallis(name, frame[name], labels) for name in _NUMBERS]
-    found += [_chi_square(name, frame[name], labels) for name in _CLASSES]
+    found = [_kruskal_wallis(name, discharges[name], labels) for name in _NUMBERS]
+    found += [_chi_square(name, discharges[name], labels) for name in _CLASSES]
     return tuple(one for one in found if one is not None)
 
 

@@ -210,3 +210,16 @@ def cluster_names(weights: pl.DataFrame, descriptions: Mapping[str, str]) -> dic
         words = [f"{descriptions.get(code) or 'no description'} ({code})" for code in marking]
         names[int(str(cluster))] = "; ".join(words) or "no marking code"
     return names
+
+
+def described_weights(
+    coded: CodedAdmissions,
+    labels: Labels,
+    descriptions: Mapping[str, str],
+    *,
+    minimum_admissions: int,
+) -> pl.DataFrame:
+    """Return `disease_weights` with the description of each row's own code beside it."""
+    weights = disease_weights(coded, labels, minimum_admissions=minimum_admissions)
+    texts = pl.Series("description", [descriptions.get(c) for c in weights["code"]], pl.String)
+    return weights.select("cluster", "code", texts, *list(WEIGHT_COLUMNS)[2:])

@@ -8,13 +8,16 @@ import pytest
 
 from learn_assets.__main__ import main
 from learn_assets.definitions import build_definitions
+from learn_assets.defs import runner
 from learn_assets.defs.metadata import COLUMN_SCHEMA
 from learn_assets.defs.runner import StageOutcome, materialize_study
+from learn_assets.defs.subtypes_stages import data_runs
 from learn_assets.lake import Lake
 from learn_assets.subtypes.study import SubtypeStudy
 from learn_assets_tests.subtypes.test_study import GOOD
 
 DATA = "subtypes_data"
+CLUSTER_JOBS = ("subtype_clusters", "subtype_results")
 
 
 def _study(**sections: object) -> SubtypeStudy:
@@ -30,12 +33,18 @@ def _study(**sections: object) -> SubtypeStudy:
     )
 
 
+@pytest.fixture
+def _data_stage_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "SUBTYPE_STAGES", (data_runs,))
+
+
 def _materialize(study: SubtypeStudy) -> StageOutcome:
     lake = Lake.open(study.name, study.lake.home)
     outcomes = materialize_study(study, lake, build_definitions(study), report=lambda _: None)
     return next(outcome for outcome in outcomes if outcome.run.job == DATA)
 
 
+@pytest.mark.usefixtures("_data_stage_only")
 def test_data_are_made_once_and_again_when_a_rule_changes() -> None:
     assert _materialize(_study()).status == "made"
     assert _materialize(_study()).status == "current"
@@ -46,6 +55,7 @@ def test_data_are_made_once_and_again_when_a_rule_changes() -> None:
     assert lake.read("discharges").height < before
 
 
+@pytest.mark.usefixtures("_data_stage_only")
 def test_too_few_descriptions_stop_the_tables() -> None:
     study = _study(descriptions={"minimum_coverage": 1.0})
     outcome = _materialize(study)
@@ -61,14 +71,15 @@ def test_every_asset_says_what_it_is_and_every_table_is_checked() -> None:
     definitions = build_definitions(_study())
     graph = definitions.resolve_asset_graph()
     checked = {key.asset_key for key in graph.asset_check_keys if key.name == "contract"}
-    data = definitions.resolve_job_def(DATA).asset_layer.executable_asset_keys
-    assert data <= checked
+    jobs = [definitions.resolve_job_def(name) for name in (DATA, *CLUSTER_JOBS)]
+    made = [key for job in jobs for key in job.asset_layer.executable_asset_keys]
+    assert set(made) == checked
+    assert len(made) == len(set(made))
     for spec in definitions.resolve_all_asset_specs():
         assert all((spec.owners, spec.kinds, spec.description)), spec.key
         assert spec.group_name == "subtypes"
-        if spec.key in data:
-            columns = spec.metadata[COLUMN_SCHEMA].columns
-            assert all(column.description for column in columns), spec.key
+        columns = spec.metadata[COLUMN_SCHEMA].columns
+        assert all(column.description for column in columns), spec.key
 
 
 def test_commands_work_for_a_subtypes_study(

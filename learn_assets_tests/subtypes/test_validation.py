@@ -43,6 +43,7 @@ def discharges(labels: np.ndarray, seed: int = 0) -> pl.DataFrame:
 def test_only_what_differs_is_found_to_differ() -> None:
     labels = np.random.default_rng(1).integers(3, size=600)
     frame = discharges(labels)
+    frame = frame.with_columns(readmission=readmissions(frame))
     found = {one.outcome: one for one in outcome_differences(frame, labels)}
     groups = [frame["stay_days"].to_numpy()[labels == k] for k in range(3)]
     assert found["stay_days"].statistic == pytest.approx(kruskal(*groups).statistic)

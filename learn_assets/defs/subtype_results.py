@@ -1,0 +1,64 @@
+"""Group subtypes: what shows the clusters of both sexes, made when both have theirs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from learn_assets.defs.checks import contract_check
+from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_description, table_result
+from learn_assets.defs.partitions import on_all_cells
+from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.subtypes_stages import RESULT_STEPS, SUBTYPE_RESULTS, result_step
+from learn_assets.subtypes.audit import assert_audited
+from learn_assets.subtypes.study import SEXES, SubtypeStudy
+from learn_assets.subtypes.validation_tables import match_frame
+
+GROUP = "subtypes"
+
+
+def result_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
+    """Return the assets that show both sexes' clusters."""
+    return [_subtype_match(study)]
+
+
+def result_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
+    """Return the contract of each of these tables."""
+    return [contract_check(study, table) for table in RESULT_STEPS]
+
+
+def result_job(assets: Sequence[dg.AssetsDefinition]) -> Any:
+    """Return the job that shows both sexes' clusters."""
+    return dg.define_asset_job(
+        SUBTYPE_RESULTS,
+        dg.AssetSelection.assets(*assets),
+        description="Match of the sexes, tables, figures and page of the clusters.",
+    )
+
+
+def _step(study: SubtypeStudy, table: str, of_sex: Sequence[str], of_both: Sequence[str]) -> Any:
+    """Return the decorator of a step that reads tables of each sex and of both."""
+    return dg.asset(
+        name=table,
+        group_name=GROUP,
+        owners=[study.owner],
+        kinds={"polars", "parquet"},
+        deps=[*(on_all_cells(upstream) for upstream in of_sex), *of_both],
+        metadata={COLUMN_SCHEMA: column_schema(table)},
+        description=table_description(table),
+    )
+
+
+def _subtype_match(study: SubtypeStudy) -> dg.AssetsDefinition:
+    @_step(study, "subtype_match", ("nuisance_audit", "disease_weights"), ())
+    def subtype_match(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with result_step(context, study, lake) as opened:
+            assert_audited(opened)
+            weights = (opened.read("disease_weights", sex) for sex in SEXES)
+            return table_result(
+                study, "subtype_match", opened.write("subtype_match", match_frame(*weights))
+            )
+
+    return subtype_match
