@@ -18,6 +18,7 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.schedules import stage_schedules
 from learn_assets.defs.scores import risk_scores_asset
 from learn_assets.defs.sql import sql_assets
+from learn_assets.defs.study_report import report_assets
 from learn_assets.defs.subtypes import subtype_definitions
 from learn_assets.defs.transfer import transfer_assets
 from learn_assets.defs.validated import validated_assets
@@ -57,6 +58,7 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
             *evidence_assets(study),
             *outcome_assets(study),
             *transfer_assets(study),
+            *report_assets(study),
         ],
         asset_checks=[
             *contract_checks(study, TABLES),

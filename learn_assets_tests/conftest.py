@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 from learn_assets.lake import Lake
+from learn_assets.reporting.document import Report
+from learn_assets.reporting.report import build_report
 from learn_assets.reporting.results import StudyResults, collect_results
 from learn_assets.study import Study
 from learn_assets_tests.reporting.made_up import describe_study, fill_lake
@@ -114,3 +116,9 @@ def report_lake(report_study: Study, tmp_path_factory: pytest.TempPathFactory) -
 def report_results(report_study: Study, report_lake: Lake) -> StudyResults:
     """What a report of that lake shows."""
     return collect_results(report_study, report_lake)
+
+
+@pytest.fixture(scope="session")
+def report_document(report_study: Study, report_lake: Lake) -> Report:
+    """The report of that lake."""
+    return build_report(report_study, report_lake)

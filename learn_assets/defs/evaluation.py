@@ -1,22 +1,21 @@
-"""Group evaluation: performance of each cell, and the results page of the study."""
+"""Group evaluation: performance of each cell."""
 
 import dagster as dg
 import polars as pl
 
 from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
-from learn_assets.defs.partitions import cell_partitions, on_all_cells
+from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_step
 from learn_assets.evaluation.performance import performance
 from learn_assets.reporting import figures
-from learn_assets.reporting.page import write_page
-from learn_assets.reporting.results import cell_results, collect_results
+from learn_assets.reporting.estimates import cell_results
 from learn_assets.study import Study
 
 
 def evaluation_assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset of the group."""
-    return [_performance(study), _results_page(study)]
+    return [_performance(study)]
 
 
 def _performance(study: Study) -> dg.AssetsDefinition:
@@ -61,33 +60,6 @@ def _performance(study: Study) -> dg.AssetsDefinition:
             )
 
     return performance_table
-
-
-def _results_page(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="results_page",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"html"},
-        deps=[
-            on_all_cells("performance"),
-            on_all_cells("attrition"),
-            "description_coverage",
-        ],
-        description="One self-contained page: attrition, ladder and curves of every finished cell.",
-    )
-    def results_page(lake: LakeResource) -> dg.MaterializeResult:
-        results = collect_results(study, lake.open())
-        write_page(results, results.page)
-        return dg.MaterializeResult(
-            metadata={
-                "page": dg.MetadataValue.path(results.page),
-                "cells": sum(len(window.cells) for window in results.windows),
-                "cells_without_results": len(results.absent),
-            }
-        )
-
-    return results_page
 
 
 def _ladder(frame: pl.DataFrame) -> str:

@@ -39,19 +39,19 @@ CELL_ASSETS = (
 CHAMPION_ASSETS = ("champion", "model_bundle", "risk_scores")
 # A stage of its own: a bundle that arrives must not train this site's models again.
 TRANSFER_ASSETS = ("external_validation", "site_differences")
-RESULT_ASSETS = ("results_page",)
+RESULT_ASSETS = ("study_report",)
 
 
 def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """Return the stages: tables, each window, each cell, other sites' models, then the page."""
+    """Return the stages: tables, each window, each cell, other sites' models, then the report."""
     windows = dg.AssetSelection.assets(*WINDOW_ASSETS)
     cells = dg.AssetSelection.assets(*CELL_ASSETS)
     transfer = dg.AssetSelection.assets(*TRANSFER_ASSETS)
-    page = dg.AssetSelection.assets(*RESULT_ASSETS)
+    report = dg.AssetSelection.assets(*RESULT_ASSETS)
     return [
         dg.define_asset_job(
             DATA_TABLES,
-            dg.AssetSelection.all() - windows - cells - transfer - page,
+            dg.AssetSelection.all() - windows - cells - transfer - report,
             description="Everything that no window changes: ingest, validation, vocabulary, texts.",
         ),
         dg.define_asset_job(
@@ -69,5 +69,5 @@ def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
             transfer,
             description="Other sites' models on the patients of one window and encoder.",
         ),
-        dg.define_asset_job(RESULTS, page, description="The results page of the study."),
+        dg.define_asset_job(RESULTS, report, description="The report of the study."),
     ]

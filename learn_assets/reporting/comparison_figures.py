@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from learn_assets.reporting.comparison_words import ComparisonResult, model_label
-from learn_assets.reporting.figures import INK, QUIET, SvgFigure, color_of, draw, marker_of
+from learn_assets.reporting.figures import QUIET, SvgFigure, color_of, draw, marker_of
 from learn_assets.reporting.labels import feature_set_label, learner_label
 
 if TYPE_CHECKING:
@@ -28,15 +28,19 @@ def difference_forest(results: Sequence[ComparisonResult], identifier: str) -> S
     rows = [result for result in results if result.method == "delong"]
     if not rows:
         return None
-    questions = list(dict.fromkeys(row.question for row in rows))
-    height = _HEAD + _ROW * (len(rows) + 1.4 * len(questions))
+    pairs = list(dict.fromkeys(map(_pair, rows)))
+    height = _HEAD + _ROW * (len(rows) + 1.4 * len(pairs))
     return draw(
         identifier,
         "AUROC differences on the same patients",
         "; ".join(f"{_pair_words(row)}: {_difference_words(row)}" for row in rows),
         height,
-        lambda figure: _difference_forest(figure, rows, questions),
+        lambda figure: _difference_forest(figure, rows, pairs),
     )
+
+
+def _pair(row: ComparisonResult) -> tuple[str, str]:
+    return row.first.feature_set, row.second.feature_set
 
 
 def _pair_words(row: ComparisonResult) -> str:
@@ -50,32 +54,28 @@ def _difference_words(row: ComparisonResult) -> str:
 
 
 def _difference_forest(
-    figure: Figure, rows: Sequence[ComparisonResult], questions: Sequence[str]
+    figure: Figure, rows: Sequence[ComparisonResult], pairs: Sequence[tuple[str, str]]
 ) -> None:
     from matplotlib.transforms import blended_transform_factory
 
     axes = figure.add_subplot()
     left_edge = blended_transform_factory(figure.transFigure, axes.transData)
     place, ticks, names = 0.0, [], []
-    for question in questions:
-        heading = axes.text(0.01, place, _capitalized(question), transform=left_edge)
-        heading.set(va="center", weight="bold", color=INK, in_layout=False)
+    for pair in pairs:
+        first, second = map(_short, pair)
+        heading = axes.text(0.01, place, f"{first} - {second.lower()}", transform=left_edge)
+        heading.set(va="center", weight="bold", color=color_of(pair[0]), in_layout=False)
         place += 1.0
-        for row in (row for row in rows if row.question == question):
+        for row in (row for row in rows if _pair(row) == pair):
             _interval_mark(axes, place, row.difference, row.lower, row.upper, row.first.feature_set)
             axes.text(1.01, place, _difference_words(row), **_beside(axes))
             ticks.append(place)
-            names.append(_short_pair(row))
+            names.append(learner_label(row.first.learner))
             place += 1.0
         place += 0.4
     _forest_axes(axes, ticks, names, place)
     axes.axvline(0.0, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlabel("Difference in AUROC with 95 % interval\n(right of 0: the first is better)")
-
-
-def _short_pair(row: ComparisonResult) -> str:
-    first = f"{_short(row.first.feature_set)}, {learner_label(row.first.learner)}"
-    return f"{first} - {_short(row.second.feature_set)}"
 
 
 def _short(feature_set: str) -> str:
@@ -113,7 +113,3 @@ def _beside(axes: Axes) -> dict[str, Any]:
         "va": "center",
         "size": 8,
     }
-
-
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from learn_assets.evaluation.comparison import FALLING_METRICS, ModelName
-from learn_assets.reporting.labels import feature_set_label, learner_label
+from learn_assets.reporting.labels import feature_set_label, learner_label_inside
 
 _METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score"}
 _METHODS = {"delong": "DeLong", "bootstrap": "bootstrap of patients"}
@@ -78,10 +78,12 @@ def sentence(result: ComparisonResult, tests: int) -> str:
         )
     loser = result.second if winner == result.first else result.first
     direction = "lower" if result.metric in FALLING_METRICS else "higher"
+    sizes = sorted(abs(limit) for limit in (result.lower, result.upper) if limit is not None)
+    method = _METHODS.get(result.method, result.method)
     return (
         f"{model_label(winner)} wins over {model_label(loser)}: {metric} {direction} by "
-        f"{abs(result.difference):.3f} (first minus second {result.difference:+.3f}, "
-        f"{_interval(result)}, which excludes zero){_correction(result, tests)}."
+        f"{abs(result.difference):.3f} (95 % interval {sizes[0]:.3f} to {sizes[-1]:.3f} by "
+        f"{method}, which excludes zero){_correction(result, tests)}."
     )
 
 
@@ -103,7 +105,8 @@ def markdown_table(results: Sequence[ComparisonResult], tests: int) -> str:
 
 def model_label(model: ModelName) -> str:
     """Return a model in words, such as `Counts with XGBoost`."""
-    return f"{feature_set_label(model.feature_set)} with {learner_label(model.learner)}"
+    learner = learner_label_inside(model.learner)
+    return f"{feature_set_label(model.feature_set)} with {learner}"
 
 
 def _interval(result: ComparisonResult) -> str:

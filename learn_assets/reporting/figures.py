@@ -16,8 +16,8 @@ import numpy as np
 
 from learn_assets.evaluation.calibration import CalibrationBin
 from learn_assets.evaluation.performance import ModelCurves
+from learn_assets.reporting.estimates import ModelResult
 from learn_assets.reporting.labels import feature_set_label, learner_label
-from learn_assets.reporting.results import ModelResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

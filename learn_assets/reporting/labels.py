@@ -22,6 +22,15 @@ LEARNERS = {
     "random_forest": "Random forest",
     "svm": "SVM",
     "mlp": "MLP",
+    "cox": "Cox regression",
+    "survival_forest": "Survival forest",
+}
+_PLAIN_WORDS = ("elastic_net", "random_forest", "survival_forest")
+METRICS = {
+    "scaled_brier": "Scaled Brier score",
+    "ici": "ICI",
+    "e50": "E50",
+    "e90": "E90",
 }
 
 
@@ -35,7 +44,24 @@ def learner_label(name: str) -> str:
     return LEARNERS.get(name, name.replace("_", " "))
 
 
+def learner_label_inside(name: str) -> str:
+    """Return the words for a learner as they stand inside a sentence; names keep their case."""
+    label = learner_label(name)
+    return label.lower() if name in _PLAIN_WORDS else label
+
+
 def feature_set_rank(name: str) -> int:
     """Return where a feature set stands on the ladder, simplest first, unknown ones last."""
     order = list(FEATURE_SETS)
     return order.index(name) if name in order else len(order)
+
+
+def metric_label(name: str) -> str:
+    """Return the words for a metric; an unknown one is shown as it is written."""
+    return METRICS.get(name, in_words(name))
+
+
+def in_words(identifier: str) -> str:
+    """Return an identifier such as `lupus_nephritis` as words that begin a sentence."""
+    text = identifier.replace("_", " ")
+    return text[:1].upper() + text[1:]

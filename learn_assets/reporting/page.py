@@ -1,97 +1,77 @@
-"""Page: one self-contained HTML file for a study, from results that are already masked.
+"""Page: one self-contained HTML file for a study, from a report that is already masked.
 
-What belongs here: turning results into words and placing them. The markup is in `templates/`.
+What belongs here: placing a report's blocks. The markup is in `templates/`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from learn_assets.evaluation.performance import ModelCurves
-from learn_assets.reporting import figures
-from learn_assets.reporting.figures import SvgFigure
-from learn_assets.reporting.labels import feature_set_label, learner_label
-from learn_assets.reporting.results import (
-    CellResults,
-    CohortNumbers,
-    Estimate,
-    ModelResult,
-    StudyResults,
-    WindowResults,
+from learn_assets.reporting.document import (
+    Block,
+    Column,
+    Figure,
+    Report,
+    Section,
+    Table,
+    block_anchor,
+    numbered,
 )
-from learn_assets.reporting.setup import Fact, window_in_words
+from learn_assets.reporting.values import Value
 
 _TEMPLATES = Path(__file__).parent / "templates"
-NOT_AVAILABLE = "-"
-
-
-@dataclass(frozen=True)
-class LadderRow:
-    """One line of the ladder's table, formatted; `first` opens a feature set of `models` lines."""
-
-    feature_set: str
-    learner: str
-    auroc: str
-    auprc: str
-    lift: str
-    brier: str
-    slope: str
-    intercept: str
-    first: bool
-    models: int
+_MARK = "SYNTHETIC DATA"
 
 
 @dataclass(frozen=True)
 class CellView:
-    """One encoder of a window as the template shows it."""
+    """A cell of a table as the template shows it; rowspan 0: part of the cell above."""
 
-    anchor: str
-    encoder: str
-    ladder: tuple[LadderRow, ...]
-    figures: tuple[tuple[SvgFigure, str], ...]
-    no_curves: str | None
-
-
-@dataclass(frozen=True)
-class WindowView:
-    """One window as the template shows it."""
-
-    anchor: str
-    heading: str
-    words: str
-    results: WindowResults
-    numbers: tuple[Fact, ...]
-    cells: tuple[CellView, ...]
+    value: Value
+    column: Column
+    is_header: bool
+    rowspan: int = 1
 
 
 @dataclass(frozen=True)
-class OverviewRow:
-    """One cell in the overview: AUROC of the reference learner for each feature set."""
+class BlockView:
+    """A block with its id and label; rows are those of a table, `svg` that of a figure."""
 
+    kind: str
+    block: Block
     anchor: str
-    heading: str
-    encoder: str
-    labeled: str
-    cases: str
-    prevalence: str
-    auroc: tuple[str, ...]
+    label: str
+    rows: tuple[tuple[CellView, ...], ...] = ()
+    svg: str = ""
 
 
-def write_page(results: StudyResults, path: Path) -> None:
-    """Write the study's page as one file that needs no network; an older page is replaced."""
+@dataclass(frozen=True)
+class SectionView:
+    """A section with its heading's level and number, such as 2.1."""
+
+    level: int
+    number: str
+    section: Section
+    blocks: tuple[BlockView, ...]
+    sections: tuple[SectionView, ...]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file under another name first, so that a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_suffix(f".{os.getpid()}.tmp")
-    staged.write_text(render_page(results), encoding="utf-8")
+    staged.write_text(text, encoding="utf-8")
     staged.replace(path)
 
 
-def render_page(results: StudyResults) -> str:
-    """Return the page as HTML text; the same results give the same bytes."""
+def render_page(report: Report) -> str:
+    """Return the page as HTML text; the same report gives the same bytes."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -99,171 +79,89 @@ def render_page(results: StudyResults) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    feature_sets = _feature_sets(results)
+    labels = numbered(report)
+    sections = [
+        _section_view(section, str(place), 2, labels, synthetic=report.synthetic)
+        for place, section in enumerate(report.sections, start=1)
+    ]
     return environment.get_template("study_report.html").render(
-        results=results,
-        windows=[_window_view(window, results) for window in results.windows],
-        feature_sets=[feature_set_label(name) for name in feature_sets],
-        overview=_overview(results, feature_sets),
-        reference_learner=learner_label(results.reference_learner),
+        report=report,
+        sections=sections,
+        mark=_MARK,
         style=(_TEMPLATES / "study_report.css").read_text(encoding="utf-8"),
     )
 
 
-def interval_text(estimate: Estimate | None, digits: int = 2) -> str:
-    """Return an estimate with its limits, such as `0.83 [0.80, 0.86]`."""
-    if estimate is None:
-        return NOT_AVAILABLE
-    value = f"{estimate.value:.{digits}f}"
-    if estimate.lower is None or estimate.upper is None:
-        return value
-    return f"{value} [{estimate.lower:.{digits}f}, {estimate.upper:.{digits}f}]"
+def _section_view(
+    section: Section, number: str, level: int, labels: Mapping[str, str], *, synthetic: bool
+) -> SectionView:
+    return SectionView(
+        level,
+        number,
+        section,
+        tuple(_block_view(section, block, labels, synthetic) for block in section.blocks),
+        tuple(
+            _section_view(inner, f"{number}.{place}", level + 1, labels, synthetic=synthetic)
+            for place, inner in enumerate(section.sections, start=1)
+        ),
+    )
 
 
-def percent(share: float | None) -> str:
-    """Return a share in percent with one decimal."""
-    return NOT_AVAILABLE if share is None else f"{100 * share:.1f} %"
+def _block_view(
+    section: Section, block: Block, labels: Mapping[str, str], synthetic: bool
+) -> BlockView:
+    anchor = block_anchor(section, block)
+    label = labels.get(anchor, "")
+    kind = type(block).__name__.lower()
+    if isinstance(block, Table):
+        return BlockView(kind, block, anchor, label, rows=_rows(block))
+    if isinstance(block, Figure):
+        svg = _marked(block.svg.svg) if synthetic else block.svg.svg
+        return BlockView(kind, block, anchor, label, svg=svg)
+    return BlockView(kind, block, anchor, label)
 
 
-def _feature_sets(results: StudyResults) -> list[str]:
-    cells = [cell for window in results.windows for cell in window.cells]
-    return list(dict.fromkeys(model.feature_set for cell in cells for model in cell.models))
-
-
-def _overview(results: StudyResults, feature_sets: Sequence[str]) -> list[OverviewRow]:
-    return [
-        OverviewRow(
-            anchor=_anchor(window, cell),
-            heading=_heading(window),
-            encoder=cell.encoder,
-            labeled=str(window.cohort.labeled) if window.cohort else NOT_AVAILABLE,
-            cases=str(window.cohort.cases) if window.cohort else NOT_AVAILABLE,
-            prevalence=percent(window.cohort.prevalence if window.cohort else None),
-            auroc=tuple(
-                interval_text(_auroc(cell, feature_set, results.reference_learner))
-                for feature_set in feature_sets
-            ),
+def _rows(table: Table) -> tuple[tuple[CellView, ...], ...]:
+    spans = _spans(table)
+    # The words that a row begins with name it.
+    headers = 0
+    for column in table.columns[:2]:
+        headers += not column.numeric and headers == table.columns.index(column)
+    headers = min(headers, 2 if table.grouped else 1)
+    return tuple(
+        tuple(
+            CellView(value, column, place < headers, spans[number] if place == 0 else 1)
+            for place, (value, column) in enumerate(zip(row, table.columns, strict=True))
         )
-        for window in results.windows
-        for cell in window.cells
-    ]
-
-
-def _auroc(cell: CellResults, feature_set: str, learner: str) -> Estimate | None:
-    for model in cell.models:
-        if (model.feature_set, model.learner) == (feature_set, learner):
-            return model.metrics.get("auroc")
-    return None
-
-
-def _window_view(window: WindowResults, results: StudyResults) -> WindowView:
-    return WindowView(
-        anchor=_anchor(window),
-        heading=_heading(window),
-        words=window_in_words(window.window),
-        results=window,
-        numbers=_numbers(window.cohort) if window.cohort else (),
-        cells=tuple(_cell_view(window, cell, results) for cell in window.cells),
+        for number, row in enumerate(table.rows)
     )
 
 
-def _numbers(cohort: CohortNumbers) -> tuple[Fact, ...]:
-    facts = [
-        ("Labeled patients", str(cohort.labeled)),
-        ("Cases", str(cohort.cases)),
-        ("Controls", str(cohort.controls)),
-        ("Prevalence", percent(cohort.prevalence)),
-        ("Age at index, years", _quartile_text(cohort.age_quartiles)),
-        ("Women", str(cohort.women)),
-        ("Men", str(cohort.men)),
-        ("Sex unknown", str(cohort.sex_unknown)),
-        ("Days to event or end", _quartile_text(cohort.follow_up_quartiles)),
-    ]
-    if cohort.scoring_population is not None:
-        facts.append(("Eligible now, without label", str(cohort.scoring_population)))
-    return tuple(Fact(*fact) for fact in facts)
+def _spans(table: Table) -> list[int]:
+    """Return how many rows the first cell of each row covers; 0 where the one above covers it."""
+    if not table.grouped:
+        return [1] * len(table.rows)
+    spans: list[int] = []
+    opener = 0
+    for number, row in enumerate(table.rows):
+        if number and row[0].text == table.rows[number - 1][0].text:
+            spans[opener] += 1
+            spans.append(0)
+        else:
+            opener = number
+            spans.append(1)
+    return spans
 
 
-def _quartile_text(quartiles: tuple[float, float, float] | None) -> str:
-    if quartiles is None:
-        return NOT_AVAILABLE
-    low, middle, high = quartiles
-    return f"{middle:,.0f} ({low:,.0f} to {high:,.0f})"
-
-
-def _cell_view(window: WindowResults, cell: CellResults, results: StudyResults) -> CellView:
-    anchor = _anchor(window, cell)
-    shown = cell.curves_of(results.reference_learner)
-    reasons = {model.reason for model in shown if model.reason}
-    return CellView(
-        anchor=anchor,
-        encoder=cell.encoder,
-        ladder=tuple(_ladder_rows(cell.models)),
-        figures=tuple(_figures(cell, shown, anchor, results.reference_learner)),
-        no_curves="; ".join(sorted(reasons)) or None,
+def _marked(svg: str) -> str:
+    """Return a figure that says of itself that its data are synthetic, wherever it is copied."""
+    box = re.search(r'viewBox="([-\d.]+) ([-\d.]+) ([\d.]+) ([\d.]+)"', svg)
+    if box is None:
+        return svg
+    left, top, width, height = map(float, box.groups())
+    mark = (
+        f'<text x="{left + width / 2:.1f}" y="{top + height / 2:.1f}" class="mark" '
+        'text-anchor="middle" font-size="30" font-weight="700" fill="#8a6400" '
+        f'fill-opacity="0.13" aria-hidden="true">{_MARK}</text>'
     )
-
-
-def _figures(
-    cell: CellResults, shown: Sequence[ModelCurves], anchor: str, learner: str
-) -> list[tuple[SvgFigure, str]]:
-    name = learner_label(learner)
-    drawn = [
-        (
-            figures.ladder(cell.models, f"{anchor}-ladder"),
-            "Ladder. Discrimination of every model on the same patients, out of fold.",
-        ),
-        (
-            figures.roc(shown, f"{anchor}-roc"),
-            f"ROC curves of {name}, the learner named first in the study.",
-        ),
-        (
-            figures.precision_recall(shown, f"{anchor}-pr"),
-            f"Precision against recall, {name}. The dashed line is what chance gives.",
-        ),
-        (
-            figures.calibration(shown, f"{anchor}-cal"),
-            f"Calibration, {name}: bins of equal size, 95 % intervals. Dashed: perfect.",
-        ),
-    ]
-    return [(figure, caption) for figure, caption in drawn if figure is not None]
-
-
-def _ladder_rows(models: Sequence[ModelResult]) -> list[LadderRow]:
-    rows: list[LadderRow] = []
-    for index, model in enumerate(models):
-        metrics = model.metrics
-        rows.append(
-            LadderRow(
-                feature_set=feature_set_label(model.feature_set),
-                learner=learner_label(model.learner),
-                auroc=interval_text(metrics.get("auroc")),
-                auprc=interval_text(metrics.get("auprc")),
-                lift=_lift(model),
-                brier=interval_text(metrics.get("brier"), digits=3),
-                slope=interval_text(metrics.get("calibration_slope")),
-                intercept=interval_text(metrics.get("calibration_intercept")),
-                first=index == 0 or models[index - 1].feature_set != model.feature_set,
-                models=sum(other.feature_set == model.feature_set for other in models),
-            )
-        )
-    return rows
-
-
-def _lift(model: ModelResult) -> str:
-    auprc, prevalence = model.metrics.get("auprc"), model.metrics.get("prevalence")
-    if auprc is None or prevalence is None or prevalence.value == 0:
-        return NOT_AVAILABLE
-    return f"{auprc.value / prevalence.value:.1f}"
-
-
-def _heading(window: WindowResults) -> str:
-    days = window.window
-    return (
-        f"LIS {days.length_in_system:,} · BP {days.buffer_period:,} · FUP {days.follow_up_period:,}"
-    )
-
-
-def _anchor(window: WindowResults, cell: CellResults | None = None) -> str:
-    parts = [window.window.key, *([cell.encoder] if cell else [])]
-    return "-".join(parts).lower().replace("_", "-").replace(".", "-")
+    return svg.removesuffix("</svg>") + mark + "</svg>"

@@ -37,6 +37,33 @@ def window_in_words(window: Window) -> str:
     )
 
 
+def window_heading(window: Window) -> str:
+    """Return a window as short as it can be read."""
+    return (
+        f"LIS {window.length_in_system:,} · BP {window.buffer_period:,} · "
+        f"FUP {window.follow_up_period:,}"
+    )
+
+
+def question(study: Study) -> str:
+    """Return what the study asks, and that it develops and validates models, in sentences."""
+    rules = study.cohort
+    if rules.outcome is not None and rules.index_event is not None:
+        who = f"patients with a first {_words(rules.index_event.kinds)} record of " + _name(
+            rules.index_event.code_list
+        )
+        outcome = _name(rules.outcome.code_list)
+    else:
+        who, outcome = "the patients of the source's own cohort table", "its outcome"
+    arm = "models are developed and internally validated"
+    if study.external_models:
+        arm += ", and models of other sites are externally validated"
+    return (
+        f"Who among {who} progresses to {outcome} within the follow-up period, judged by what was "
+        f"on record before the index date? Prognostic {arm}."
+    )
+
+
 def setup_facts(study: Study) -> tuple[Fact, ...]:
     """Return the choices of a study that a reader needs to judge its results."""
     facts = [*_cohort_facts(study), *_feature_facts(study), *_model_facts(study)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from learn_assets.reporting.cohort_numbers import CohortNumbers
+from learn_assets.reporting.estimates import CellResults
 from learn_assets.reporting.labels import feature_set_label, learner_label
-from learn_assets.reporting.page import interval_text, percent
-from learn_assets.reporting.results import CellResults, CohortNumbers, StudyResults, WindowResults
+from learn_assets.reporting.results import StudyResults, WindowResults
 from learn_assets.reporting.setup import window_in_words
+from learn_assets.reporting.values import estimate, share
 
 _HEADER = ("features", "learner", "AUROC [95 % interval]", "AUPRC", "Brier", "slope")
 
@@ -23,7 +25,7 @@ def summary(results: StudyResults) -> str:
     if results.absent:
         lines += ["", f"Not materialized: {'; '.join(results.absent)}"]
     if results.page.exists():
-        lines += ["", f"Results page: {results.page}"]
+        lines += ["", f"Study report: {results.page}"]
     return "\n".join(lines)
 
 
@@ -42,7 +44,7 @@ def _window_lines(window: WindowResults) -> list[str]:
 def _cohort_words(cohort: CohortNumbers) -> str:
     words = f"{cohort.cases} cases, {cohort.controls} controls"
     if cohort.prevalence is not None:
-        words += f" (prevalence {percent(cohort.prevalence)})"
+        words += f" (prevalence {share(cohort.prevalence).text})"
     if cohort.scoring_population is not None:
         words += f"; {cohort.scoring_population} more eligible now"
     return words
@@ -57,10 +59,10 @@ def _cell_lines(cell: CellResults) -> list[str]:
         (
             feature_set_label(model.feature_set),
             learner_label(model.learner),
-            interval_text(model.metrics.get("auroc")),
-            interval_text(model.metrics.get("auprc")).split(" ")[0],
-            interval_text(model.metrics.get("brier"), digits=3).split(" ")[0],
-            interval_text(model.metrics.get("calibration_slope")).split(" ")[0],
+            estimate(model.metrics.get("auroc")).text,
+            estimate(model.metrics.get("auprc")).text.split(" ")[0],
+            estimate(model.metrics.get("brier"), digits=3).text.split(" ")[0],
+            estimate(model.metrics.get("calibration_slope")).text.split(" ")[0],
         )
         for model in cell.models
     ]

@@ -13,7 +13,7 @@ from learn_assets.schemas import TABLES
 from learn_assets_tests.defs.made import MadeStudy
 
 # What is not one table: four files of a release, models, a page.
-NOT_A_TABLE = {"rxnorm_release", "trained_models", "champion", "model_bundle", "results_page"}
+NOT_A_TABLE = {"rxnorm_release", "trained_models", "champion", "model_bundle", "study_report"}
 JOBS = ("data_tables", "cohort_tables", "risk_models", "transfer", "results")
 
 
@@ -75,7 +75,7 @@ def test_nothing_is_read_that_no_asset_makes(definitions: dg.Definitions) -> Non
         ("cohort", "patient_embeddings"),
         ("patient_embeddings", "cross_validation"),
         ("trained_models", "risk_scores"),
-        ("performance", "results_page"),
+        ("performance", "study_report"),
     ],
 )
 def test_lineage_leads_from_raw_files_to_the_page(

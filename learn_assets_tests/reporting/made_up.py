@@ -8,13 +8,23 @@ import numpy as np
 import polars as pl
 
 from learn_assets.cohort.windows import Window
+from learn_assets.evaluation.comparison import compare_models, planned_contrasts
+from learn_assets.evaluation.genetics import genetic_stratification
 from learn_assets.evaluation.performance import performance
+from learn_assets.evaluation.severe_outcomes import (
+    OutcomeOptions,
+    SevereOutcomeTables,
+    severe_outcome_estimates,
+)
+from learn_assets.evaluation.time_to_event import time_to_event_performance
 from learn_assets.lake import Lake
+from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
 
 STRENGTHS = {"count": 1.0, "embedding": 0.8, "learn": 1.5}
 LEARNERS = ("elastic_net", "xgboost", "random_forest", "svm", "mlp")
+RARE_RACE = "Race of five cases"
 ATTRITION = [
     ("index_event", "everyone with an index event", 1500),
     ("outcome_before_risk_period", "outcome on or before 90 days after the index date", 1387),
@@ -45,8 +55,93 @@ def fill_lake(study: Study, folder: Path, *, labeled: int = 700, cases: int = 10
     lake.write("cross_validation", predictions, window=first, encoder="minilm")
     measured = performance(predictions, minimum_cell=study.privacy.minimum_cell, resamples=50)
     lake.write("performance", measured.frame, window=first, encoder="minilm")
+    compared = compare_models(
+        predictions, planned_contrasts(ModelingProtocol.from_study(study).grid), resamples=20
+    )
+    lake.write("comparisons", compared.frame, window=first, encoder="minilm")
+    _write_patients(lake, random)
+    _write_outcomes(study, lake, predictions, random)
     _write_data_quality(lake)
     return lake
+
+
+def _write_patients(lake: Lake, random: np.random.Generator) -> None:
+    """Write who the patients are; RARE_RACE is that of five cases."""
+    rows = ATTRITION[-1][2]
+    ids = [f"P{number:05}" for number in range(rows)]
+    race = ["Black" if number % 3 else "White" for number in range(rows)]
+    # Far more controls than cases, so that the level itself is not rare.
+    race[:5] = [RARE_RACE] * 5
+    race[200:240] = [RARE_RACE] * 40
+    patient = pl.DataFrame(
+        {"patient_id": ids, "sex": "F", "race": race, "ethnicity": None},
+        schema_overrides={"ethnicity": pl.String},
+    )
+    lake.write("patient", patient)
+    index_events = pl.DataFrame({"patient_id": ids}).with_columns(
+        index_date=pl.date(2015, 1, 1),
+        first_record_date=pl.date(2010, 1, 1),
+        death_date=pl.lit(None, dtype=pl.Date),
+    )
+    lake.write("index_events", index_events)
+    kinds = ("diagnosis", "procedure", "medication")
+    totals = pl.DataFrame({"patient_id": ids, **{k: random.poisson(30, rows) for k in kinds}})
+    lake.write("int_record_totals", totals)
+    charlson = {"charlson_1987": random.poisson(1, rows), "charlson_2011": random.poisson(1, rows)}
+    lake.write("charlson_index", pl.DataFrame({"patient_id": ids, **charlson}))
+    codes = pl.DataFrame(
+        {
+            "list": ["systemic_lupus_erythematosus", "antinuclear_antibody"],
+            "code_system": ["ICD-10-CM", "LOINC"],
+            "code": ["M321", "5048-4"],
+            "match": ["prefix", "exact"],
+        }
+    )
+    lake.write("code_list", codes)
+
+
+def _write_outcomes(
+    study: Study, lake: Lake, predictions: pl.DataFrame, random: np.random.Generator
+) -> None:
+    """Write time to event, nephritis and genetics of the first window, by the real functions."""
+    window, minimum = study.windows[0], study.privacy.minimum_cell
+    scores = predictions.filter(pl.col("learner") == "elastic_net")
+    cohort = lake.read("cohort", window)
+    followed = cohort.filter(pl.col("label").is_not_null()).select("patient_id", "label")
+    days = random.integers(200, 1826, followed.height).astype(float)
+    timed = scores.join(
+        followed.with_columns(days=days, status=pl.col("label").cast(pl.Int64)).drop("label"),
+        on="patient_id",
+    )
+    horizon = window.follow_up_period
+    over_time = time_to_event_performance(timed, horizon_days=horizon, minimum_cell=minimum)
+    place = {"window": window, "encoder": "minilm"}
+    lake.write("time_to_event_performance", over_time, **place)
+    ends = pl.when(pl.col("label") == 1).then(pl.lit("event")).otherwise(pl.lit("censored"))
+    tables = SevereOutcomeTables(
+        follow_up=followed.select(
+            "patient_id",
+            outcome=pl.lit("lupus_nephritis"),
+            prevalent=pl.lit(False),
+            days=pl.Series(days.astype(np.int32)),
+            status=ends,
+        ),
+        cohort=cohort,
+        scores=scores.drop("fold", "label"),
+        charlson=lake.read("charlson_index").select(
+            "patient_id", pl.col("charlson_2011").alias("index")
+        ),
+    )
+    options = OutcomeOptions(horizon_days=horizon, minimum_cell=minimum)
+    severe = severe_outcome_estimates(tables, ["lupus_nephritis"], options)
+    lake.write("nephritis_evaluation", severe, **place)
+    genetic = pl.DataFrame(
+        {"patient_id": followed["patient_id"], "score": random.normal(0, 1, followed.height)}
+    )
+    stratified = genetic_stratification(
+        genetic, scores, cohort.with_columns(died=pl.lit(False)), minimum_cell=minimum
+    )
+    lake.write("genetic_stratification", stratified.frame, **place)
 
 
 def _write_cohort(

@@ -37,7 +37,8 @@ def test_a_forest_has_a_row_for_every_comparison_with_and_without_limits() -> No
     figure = difference_forest(rows, "forest")
     text = "".join(parsed(figure).itertext())
     assert "+0.100 [+0.050, +0.150]" in text
-    assert "Counts, XGBoost - Age and sex" in text
+    assert "Counts - age and sex" in text
+    assert text.count("XGBoost") == 4
     assert figure is not None
     assert figure.alternative.count(";") == 1
 

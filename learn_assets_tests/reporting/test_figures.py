@@ -9,8 +9,9 @@ import pytest
 from learn_assets.evaluation.calibration import CalibrationBin
 from learn_assets.evaluation.performance import ModelCurves
 from learn_assets.reporting import figures
+from learn_assets.reporting.estimates import CellResults
 from learn_assets.reporting.figures import SvgFigure, wilson_interval
-from learn_assets.reporting.results import CellResults, StudyResults
+from learn_assets.reporting.results import StudyResults
 
 CURVES = [figures.roc, figures.precision_recall, figures.calibration]
 Drawer = Callable[[Sequence[ModelCurves], str], SvgFigure | None]

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from learn_assets.lake import Lake
 from learn_assets.reporting.disclosure import WITHHELD
@@ -90,22 +89,6 @@ def test_an_empty_cohort_is_a_result(report_study: Study, lake: Lake) -> None:
     assert cohort is not None
     assert (cohort.labeled.value, cohort.age_quartiles, cohort.prevalence) == (0, None, None)
     assert "no model could be evaluated" in summary(results)
-
-
-@pytest.mark.parametrize(
-    ("code_system", "share"),
-    [("ICD-10-CM", "99.3 %"), ("ICD-9-CM", "≥ 99 %"), ("NDC", "91.0 %"), ("CPT", "-")],
-)
-def test_a_share_is_coarse_where_it_would_count_a_few_records(
-    report_results: StudyResults, code_system: str, share: str
-) -> None:
-    assert {row.code_system: row.share for row in report_results.coverage}[code_system] == share
-
-
-def test_no_table_of_counts_shows_its_fingerprint(report_results: StudyResults) -> None:
-    names = {name.split(" / ")[0] for name, _ in report_results.provenance.tables}
-    assert {"cohort", "cross_validation"} <= names
-    assert not names & {"attrition", "description_coverage", "performance"}
 
 
 def test_the_summary_tells_sizes_ladder_page_and_that_data_are_synthetic(

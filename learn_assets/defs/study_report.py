@@ -1,0 +1,65 @@
+"""Group evaluation: the report of the study, from every table that a section of it shows."""
+
+import dagster as dg
+
+from learn_assets.defs.partitions import on_all_cells
+from learn_assets.defs.resources import LakeResource
+from learn_assets.library_errors import values_hidden
+from learn_assets.reporting.report import write_report
+from learn_assets.study import Study
+
+# What describes patients, codes and data; the rest are results of windows and cells.
+_TABLES = (
+    "patient",
+    "index_events",
+    "int_record_totals",
+    "charlson_index",
+    "code_list",
+    "description_coverage",
+    "unmapped_codes",
+)
+_PARTITIONED_TABLES = (
+    "cohort",
+    "attrition",
+    "event_counts",
+    "performance",
+    "comparisons",
+    "time_to_event_performance",
+    "nephritis_evaluation",
+    "severe_outcome_evaluation",
+    "genetic_stratification",
+    "external_validation",
+    "site_differences",
+    "champion",
+)
+
+
+def report_assets(study: Study) -> list[dg.AssetsDefinition]:
+    """Return the report of the study."""
+    return [_study_report(study)]
+
+
+def _study_report(study: Study) -> dg.AssetsDefinition:
+    @dg.asset(
+        name="study_report",
+        group_name="evaluation",
+        owners=[study.owner],
+        kinds={"html"},
+        deps=[*_TABLES, *(on_all_cells(table) for table in _PARTITIONED_TABLES)],
+        description="One self-contained page with every result, TRIPOD+AI and risk of bias; and "
+        "study.json with its numbers.",
+    )
+    def study_report(lake: LakeResource) -> dg.MaterializeResult:
+        with values_hidden():
+            written = write_report(study, lake.open())
+        sections = list(written.report.walk())
+        return dg.MaterializeResult(
+            metadata={
+                "page": dg.MetadataValue.path(written.page),
+                "numbers": dg.MetadataValue.path(written.numbers),
+                "sections": len(sections),
+                "synthetic_data": str(study.synthetic),
+            }
+        )
+
+    return study_report

@@ -1,0 +1,279 @@
+"""Table 1: who the cases and controls of a window are, with small cells and their traces hidden.
+
+What belongs here: describing labeled patients by outcome. Nothing of it enters a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from learn_assets.evaluation.balance import (
+    standardized_category_difference,
+    standardized_mean_difference,
+)
+from learn_assets.evaluation.discrimination import FloatVector
+from learn_assets.reporting.disclosure import WITHHELD, shown
+from learn_assets.reporting.document import Column, Table
+from learn_assets.reporting.values import MISSING, Value, number, words
+
+_YEAR = 365.25
+_SEXES = {"F": "Women", "M": "Men", "U": "Unknown"}
+_AGE_BANDS = (0, 30, 45, 60, 131)
+_UNKNOWN, _OTHER = "Unknown", "Other"
+_MOST_CATEGORIES = 8
+
+
+@dataclass(frozen=True)
+class LabeledPatients:
+    """Labeled patients of a window, row by row.
+
+    frame: label (1 case), sex, age_at_index, and of what follows those that the lake has: race,
+    ethnicity, history_days, diagnosis, procedure, medication (records before the index date),
+    charlson, time_to_event_days, index_year.
+    """
+
+    frame: pl.DataFrame
+
+    def group(self, label: int | None) -> pl.DataFrame:
+        """Return cases (1), controls (0) or everyone (None)."""
+        return self.frame if label is None else self.frame.filter(pl.col("label") == label)
+
+
+@dataclass(frozen=True)
+class _Continuous:
+    column: str
+    name: str
+    digits: int
+    spread: str
+    scale: Callable[[FloatVector], FloatVector] = lambda values: values
+
+
+_CONTINUOUS = (
+    _Continuous("age_at_index", "Age at index, years", 1, "mean"),
+    _Continuous("history_days", "History before index, years", 1, "median"),
+    _Continuous("diagnosis", "Diagnosis records before index", 0, "median", np.log1p),
+    _Continuous("procedure", "Procedure records before index", 0, "median", np.log1p),
+    _Continuous("medication", "Medication records before index", 0, "median", np.log1p),
+    _Continuous("charlson", "Charlson index before index", 2, "mean"),
+    _Continuous("time_to_event_days", "Time from index to outcome or end, years", 1, "median"),
+)
+_IN_YEARS = ("history_days", "time_to_event_days")
+_GROUPS = (None, 1, 0)
+
+
+def labeled_patients(
+    cohort: pl.DataFrame,
+    *,
+    patient: pl.DataFrame | None,
+    index_events: pl.DataFrame | None,
+    record_totals: pl.DataFrame | None,
+    charlson: pl.DataFrame | None,
+) -> LabeledPatients:
+    """Join what the lake knows about labeled patients; tables that are None are left out."""
+    frame = cohort.filter(pl.col("label").is_not_null())
+    if patient is not None:
+        frame = frame.join(
+            patient.select("patient_id", "race", "ethnicity"), on="patient_id", how="left"
+        )
+    if index_events is not None:
+        first = index_events.select("patient_id", "first_record_date")
+        frame = frame.join(first, on="patient_id", how="left").with_columns(
+            history_days=(pl.col("index_date") - pl.col("first_record_date")).dt.total_days()
+        )
+    if record_totals is not None:
+        kinds = ("diagnosis", "procedure", "medication")
+        frame = frame.join(record_totals, on="patient_id", how="left").with_columns(
+            # No record before the index date is no row there.
+            pl.col(kind).fill_null(0)
+            for kind in kinds
+        )
+    if charlson is not None:
+        frame = frame.join(charlson, on="patient_id", how="left")
+    return LabeledPatients(frame.sort("patient_id"))
+
+
+def table_one(patients: LabeledPatients, minimum_cell: int) -> Table | None:
+    """Return patients by outcome with standardized differences; None when a group is small.
+
+    Rows of a categorical variable with a small cell are hidden with as many others as it takes to
+    leave nothing to subtract, and the variable's difference with them.
+    """
+    sizes = [patients.group(label).height for label in _GROUPS]
+    if min(sizes) < max(1, minimum_cell):
+        return None
+    rows = [
+        (words("Patients"), words(""), *(_patients(size, sizes[0]) for size in sizes), MISSING),
+        *_categorical(patients, minimum_cell),
+        *_continuous(patients, minimum_cell),
+    ]
+    return Table(
+        key="table_one",
+        caption="Labeled patients by outcome",
+        columns=(
+            Column("variable", "Variable", numeric=False),
+            Column("level", "Level or summary", numeric=False),
+            Column("all", "All"),
+            Column("cases", "Cases"),
+            Column("controls", "Controls"),
+            Column("difference", "Standardized difference"),
+        ),
+        rows=tuple(rows),
+        note=(
+            "Numbers of patients with percent, mean (standard deviation) or median (quartiles). "
+            "Standardized differences: cases minus controls over the pooled standard deviation, "
+            "records on the scale log(1 + number); for categories, the distance of both "
+            "distributions (Yang & Dalton 2012). Above 0.1 is commonly called imbalance."
+        ),
+        grouped=True,
+    )
+
+
+def _patients(size: int, whole: int) -> Value:
+    return Value(f"{size:,} ({100 * size / whole:.1f} %)", size)
+
+
+def _categorical(patients: LabeledPatients, minimum_cell: int) -> Iterator[tuple[Value, ...]]:
+    frame = patients.frame
+    known_sex = pl.col("sex").replace_strict(_SEXES, default=_UNKNOWN)
+    variables = {"Sex": frame.select(known_sex).to_series(), "Age band": _age_bands(frame)}
+    for column in ("race", "ethnicity"):
+        if column in frame.columns:
+            variables[column.capitalize()] = _merged(frame[column], minimum_cell)
+    for name, levels in variables.items():
+        yield from _category_rows(name, levels, frame["label"], minimum_cell)
+
+
+def _age_bands(frame: pl.DataFrame) -> pl.Series:
+    band = pl.lit(_UNKNOWN)
+    for low, high in pairwise(_AGE_BANDS):
+        name = f"{low} to {high - 1}" if high < _AGE_BANDS[-1] else f"{low} or more"
+        name = f"Under {high}" if low == 0 else name
+        inside = (pl.col("age_at_index") >= low) & (pl.col("age_at_index") < high)
+        band = pl.when(inside).then(pl.lit(name)).otherwise(band)
+    return frame.select(band.alias("band")).to_series()
+
+
+def _merged(values: pl.Series, minimum_cell: int) -> pl.Series:
+    """Return the levels as the site words them, rare ones and those beyond the first few as one."""
+    known = values.fill_null(_UNKNOWN)
+    sizes = known.value_counts(sort=True, name="patients")
+    common = sizes.filter(pl.col("patients") >= minimum_cell).sort(
+        "patients", known.name, descending=[True, False]
+    )
+    kept = common[known.name].head(_MOST_CATEGORIES).to_list()
+    return pl.select(pl.when(known.is_in(kept)).then(known).otherwise(pl.lit(_OTHER))).to_series()
+
+
+def _category_rows(
+    name: str, levels: pl.Series, labels: pl.Series, minimum_cell: int
+) -> Iterator[tuple[Value, ...]]:
+    order = _ordered(levels)
+    cases = [int(((levels == level) & (labels == 1)).sum()) for level in order]
+    controls = [int(((levels == level) & (labels == 0)).sum()) for level in order]
+    hidden = hidden_rows(cases, controls, minimum_cell)
+    difference = None if hidden else standardized_category_difference(cases, controls)
+    totals = sum(cases) + sum(controls), sum(cases), sum(controls)
+    for place, level in enumerate(order):
+        parts = cases[place] + controls[place], cases[place], controls[place]
+        texts = (
+            [_hidden(part, minimum_cell) for part in parts]
+            if place in hidden
+            else [_patients(part, total) for part, total in zip(parts, totals, strict=True)]
+        )
+        gap = number(difference, 2) if place == 0 else words("")
+        yield words(name), words(level), *texts, gap
+
+
+def hidden_rows(cases: Sequence[int], controls: Sequence[int], minimum_cell: int) -> set[int]:
+    """Return the rows of a table of two columns that must be hidden, whole, with their total.
+
+    Column totals are known, so what is hidden must not sum to a small number in either column.
+    """
+    columns = (cases, controls)
+    hidden = {
+        row
+        for row in range(len(cases))
+        if any(shown(column[row], minimum_cell).value is None for column in columns)
+    }
+    others = sorted(
+        (row for row in range(len(cases)) if row not in hidden),
+        key=lambda row: (cases[row] + controls[row], row),
+    )
+    for row in others:
+        sums = [sum(column[chosen] for chosen in hidden) for column in columns]
+        if any(shown(total, minimum_cell).value is None for total in sums):
+            hidden.add(row)
+    return hidden
+
+
+def _hidden(part: int, minimum_cell: int) -> Value:
+    masked = shown(part, minimum_cell)
+    return words(masked.text if masked.value is None else WITHHELD)
+
+
+def _ordered(levels: pl.Series) -> list[str]:
+    """Return levels as they are listed: bands by age, else the most frequent first; rest last."""
+    names = sorted(levels.unique().to_list())
+    sizes = {name: int((levels == name).sum()) for name in names}
+    last = (_OTHER, _UNKNOWN)
+    if any(name.startswith("Under ") for name in names):
+        return sorted(names, key=lambda name: (name in last, not name.startswith("Under "), name))
+    return sorted(names, key=lambda name: (last.index(name) if name in last else -1, -sizes[name]))
+
+
+def _continuous(patients: LabeledPatients, minimum_cell: int) -> Iterator[tuple[Value, ...]]:
+    for variable in _CONTINUOUS:
+        if variable.column not in patients.frame.columns:
+            continue
+        groups = [_values(patients.group(label), variable.column) for label in _GROUPS]
+        known = [values[np.isfinite(values)] for values in groups]
+        if min(map(len, known)) < max(2, minimum_cell):
+            continue
+        texts = [_summary(values, variable) for values in known]
+        gap = standardized_mean_difference(variable.scale(known[1]), variable.scale(known[2]))
+        # The time to the outcome differs by the definition of a case.
+        shown_gap = (
+            MISSING if variable.column == "time_to_event_days" else number(gap, 2, signed=True)
+        )
+        summary = "mean (SD)" if variable.spread == "mean" else "median (quartiles)"
+        yield words(variable.name), words(summary), *texts, shown_gap
+        yield from _missing_row(variable.name, groups, minimum_cell)
+
+
+def _missing_row(
+    name: str, groups: Sequence[FloatVector], minimum_cell: int
+) -> Iterator[tuple[Value, ...]]:
+    lacking = [int((~np.isfinite(values)).sum()) for values in groups]
+    if not lacking[0]:
+        return
+    have = [len(values) - gap for values, gap in zip(groups, lacking, strict=True)]
+    hidden = hidden_rows([lacking[1], have[1]], [lacking[2], have[2]], minimum_cell)
+    texts = [
+        _hidden(gap, minimum_cell) if hidden else _patients(gap, len(values))
+        for gap, values in zip(lacking, groups, strict=True)
+    ]
+    yield words(name), words("missing"), *texts, words("")
+
+
+def _values(group: pl.DataFrame, column: str) -> FloatVector:
+    values = group[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return values / _YEAR if column in _IN_YEARS else values
+
+
+def _summary(values: FloatVector, variable: _Continuous) -> Value:
+    digits = variable.digits
+    if variable.spread == "mean":
+        center, spread = float(values.mean()), float(values.std(ddof=1))
+        return Value(f"{center:,.{digits}f} ({spread:,.{digits}f})", round(center, digits))
+    low, middle, high = (float(value) for value in np.quantile(values, [0.25, 0.5, 0.75]))
+    return Value(
+        f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})",
+        round(middle, digits),
+        round(low, digits),
+        round(high, digits),
+    )
