@@ -1,17 +1,23 @@
-"""Time modeling of one cell against plain scikit-learn pipelines fitted on their own in sequence.
+"""Time the modeling grid against LEARN's way: every pipeline on its own, one after the other.
 
-Usage: python benchmarks/modeling.py [--patients 400] [--counts 600] [--dimensions 128] [--folds 2]
+Usage: python benchmarks/modeling.py [--full] [--patients 240] [--repeats 1] [--plain-threads 1]
 
-Both sides predict the same held-out folds of the same made-up cohort with the same five learners
-and the feature sets count, embedding and learn. The plain side imputes and scales again for each
-pipeline and calibrates each learner by the library's own means, its settings near those of the
-presets. The sides take turns fold by fold, so a busy machine slows both. Printed: CPU seconds, wall
-seconds, their ratios, and AUROC within folds.
+Three contenders learn from the same made-up training patients and predict the same held-out ones:
+`plain` (for each feature set and learner an imputer, a scaler, SMOTE and the library's estimator
+with the published settings; the network is a torch loop over a DataLoader), the package's preset
+`published` (the same settings) and its preset `recommended` (what a study gets by default). They
+take turns, so a busy machine slows all of them; seconds of processor say more there than seconds of
+wall clock. Printed: both, their ratios to `plain`, the load, and AUROC of every model.
+
+`--full` takes the shape of a published fold (3,516 training patients, 5,626 rows after SMOTE, 1,452
+columns). Its networks train for `--epochs` only and their seconds are scaled to all epochs, on both
+sides alike; the AUROC of these networks means nothing then.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 import warnings
 from collections import defaultdict
@@ -19,55 +25,78 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from learn_assets.evaluation.discrimination import auroc
+from learn_assets.modeling import learners as presets
 from learn_assets.modeling.arrays import FloatMatrix, IndexVector, Labels
-from learn_assets.modeling.cross_validation import fit_grid, predict, stratified_folds
+from learn_assets.modeling.cross_validation import fit_grid, predict
 from learn_assets.modeling.features import (
     FEATURE_SET_BLOCKS,
     FeatureBlocks,
     ModelFeatureSet,
     build_feature_blocks,
 )
+from learn_assets.modeling.learners import ProtocolName
+from learn_assets.modeling.neural_network import published_network
 from learn_assets.modeling.preprocessing import fit_preprocessing
 from learn_assets.modeling.protocol import ModelingProtocol
-from learn_assets.modeling.threads import single_thread
 from learn_assets.study import LearnerName
 
 KINDS = ("diagnosis", "procedure", "medication")
+NETWORK = published_network(include_medication=True)
+OTHERS: tuple[LearnerName, ...] = ("elastic_net", "xgboost", "random_forest", "svm")
 ModelName = tuple[ModelFeatureSet, LearnerName]
-Held = dict[ModelName, list[npt.NDArray[np.float64]]]
+Scores = dict[ModelName, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Patients to learn from and patients to predict; `epochs` of the network that are run."""
+
+    blocks: FeatureBlocks
+    labels: Labels
+    training: IndexVector
+    held_out: IndexVector
+    seed: int
+    epochs: int
 
 
 @dataclass
 class Stopwatch:
-    """Seconds of processor and of wall clock spent by one side."""
+    """Seconds of processor and of wall clock that one contender took, and its AUROCs."""
 
     cpu: float = 0.0
     wall: float = 0.0
-    held_out: Held = field(default_factory=lambda: defaultdict(list))
+    network_cpu: float = 0.0
+    aurocs: dict[ModelName, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Add what the block takes."""
+    def running(self, scale: float) -> Iterator[None]:
+        """Add what the block takes, times `scale`."""
         cpu, wall = time.process_time(), time.perf_counter()
         yield
-        self.cpu += time.process_time() - cpu
-        self.wall += time.perf_counter() - wall
+        self.cpu += (time.process_time() - cpu) * scale
+        self.wall += (time.perf_counter() - wall) * scale
 
 
-def made_up_cohort(
-    patients: int, counts: int, dimensions: int, seed: int
-) -> tuple[FeatureBlocks, Labels]:
-    """Return features with a planted risk, a fifth of the patients cases."""
+Contender = Callable[[Task, tuple[LearnerName, ...]], Scores]
+
+
+def made_up_task(asked: argparse.Namespace, seed: int) -> Task:
+    """Return patients with a planted risk, a fifth of them cases."""
     generator = np.random.default_rng(seed)
+    patients, counts = asked.patients + asked.held_out, asked.counts
     risk = generator.normal(size=patients)
     strength = risk + generator.normal(size=patients)
-    labels = (strength > np.quantile(strength, 0.8)).astype(np.int8)
+    labels = np.zeros(patients, dtype=np.int8)
+    for part in (slice(0, asked.patients), slice(asked.patients, patients)):
+        labels[part] = strength[part] > np.quantile(strength[part], 0.8)
     ids = np.array([f"P{number:06d}" for number in range(patients)])
     roster = pl.DataFrame(
         {
@@ -77,8 +106,9 @@ def made_up_cohort(
         }
     )
     tied = np.arange(counts) % 20 == 0
-    rates = np.exp(generator.normal(-2.0, 1.0, counts) + 0.4 * np.outer(risk, tied))
-    drawn = generator.poisson(rates)
+    drawn = generator.poisson(
+        np.exp(generator.normal(-1.0, 1.0, counts) + 0.3 * np.outer(risk, tied))
+    )
     rows, columns = np.nonzero(drawn)
     events = pl.DataFrame(
         {
@@ -91,53 +121,72 @@ def made_up_cohort(
     for kind in KINDS:
         latent = generator.normal(size=(patients, 24))
         latent[:, 0] += 0.5 * risk
-        block = (latent @ generator.normal(size=(24, dimensions))).astype(np.float32)
+        block = (latent @ generator.normal(size=(24, asked.dimensions))).astype(np.float32)
         block += generator.normal(size=block.shape).astype(np.float32)
         vectors.append(
             pl.DataFrame({"patient_id": ids}).with_columns(
                 pl.lit(kind).alias("kind"),
-                pl.Series("vector", block, dtype=pl.Array(pl.Float32, dimensions)),
+                pl.Series("vector", block, dtype=pl.Array(pl.Float32, asked.dimensions)),
             )
         )
     none = pl.DataFrame(schema={"patient_id": pl.String, "feature": pl.String, "value": pl.Float64})
-    return build_feature_blocks(roster, events, none, pl.concat(vectors)), labels
+    return Task(
+        build_feature_blocks(roster, events, none, pl.concat(vectors)),
+        labels,
+        np.arange(asked.patients, dtype=np.int64),
+        np.arange(asked.patients, patients, dtype=np.int64),
+        seed,
+        asked.epochs,
+    )
 
 
-def shared(
-    blocks: FeatureBlocks,
-    labels: Labels,
-    training: IndexVector,
-    held_out: IndexVector,
-    protocol: ModelingProtocol,
-) -> dict[ModelName, npt.NDArray[np.float64]]:
-    """Return held-out probabilities of the package's own grid."""
-    fitted = fit_preprocessing(blocks.rows(training), protocol.preprocessing)
-    matrix = fitted.transform(blocks.rows(training))
-    models, _ = fit_grid(matrix, labels[training], fitted, protocol, workers=None)
-    unseen = fitted.transform(blocks.rows(held_out))
-    return {(item.feature_set, item.learner): predict(item, unseen, fitted) for item in models}
+def packaged(preset: ProtocolName) -> Contender:
+    """Return the package's own grid with one of its presets."""
+
+    def run(task: Task, learners: tuple[LearnerName, ...]) -> Scores:
+        protocol = ModelingProtocol(name=preset, learners=learners, seed=task.seed)
+        shorter = replace(NETWORK, epochs=task.epochs)
+        fitted = fit_preprocessing(task.blocks.rows(task.training), protocol.preprocessing)
+        with patch.object(presets, "published_network", lambda _: shorter):
+            models, _ = fit_grid(
+                fitted.transform(task.blocks.rows(task.training)),
+                task.labels[task.training],
+                fitted,
+                protocol,
+                workers=None,
+            )
+        unseen = fitted.transform(task.blocks.rows(task.held_out))
+        return {(item.feature_set, item.learner): predict(item, unseen, fitted) for item in models}
+
+    return run
 
 
-def plain(
-    blocks: FeatureBlocks,
-    labels: Labels,
-    training: IndexVector,
-    held_out: IndexVector,
-    protocol: ModelingProtocol,
-) -> dict[ModelName, npt.NDArray[np.float64]]:
-    """Return held-out probabilities of one library pipeline after the other."""
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+def plain(threads: int) -> Contender:
+    """Return one library pipeline after the other, each with `threads` threads."""
 
-    found: dict[ModelName, npt.NDArray[np.float64]] = {}
-    for feature_set, learners in protocol.grid:
-        for learner in learners:
-            matrix = dense(blocks, feature_set)
-            pipeline = make_pipeline(SimpleImputer(), StandardScaler(), plain_learner(learner))
-            pipeline.fit(matrix[training], labels[training])
-            found[feature_set, learner] = pipeline.predict_proba(matrix[held_out])[:, 1]
-    return found
+    def run(task: Task, learners: tuple[LearnerName, ...]) -> Scores:
+        from imblearn.over_sampling import SMOTE
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        found: Scores = {}
+        grid = ModelingProtocol(name="published", learners=learners).grid
+        with threadpool_limits(threads):
+            for feature_set, names in grid:
+                for learner in names:
+                    matrix = dense(task.blocks, feature_set)
+                    steps = make_pipeline(SimpleImputer(), StandardScaler())
+                    scaled = steps.fit_transform(matrix[task.training])
+                    resampled = SMOTE(random_state=task.seed).fit_resample(
+                        scaled, task.labels[task.training]
+                    )
+                    model = plain_learner(learner, task, threads).fit(*resampled)
+                    unseen = steps.transform(matrix[task.held_out])
+                    found[feature_set, learner] = model.predict_proba(unseen)[:, 1]
+        return found
+
+    return run
 
 
 def dense(blocks: FeatureBlocks, feature_set: ModelFeatureSet) -> FloatMatrix:
@@ -151,17 +200,12 @@ def dense(blocks: FeatureBlocks, feature_set: ModelFeatureSet) -> FloatMatrix:
     return np.hstack(pieces)
 
 
-def plain_learner(name: LearnerName) -> Any:
-    """Return the library's own estimator with comparable settings and probabilities."""
-    from sklearn.calibration import CalibratedClassifierCV
+def plain_learner(name: LearnerName, task: Task, threads: int) -> Any:
+    """Return the library's own estimator with the published settings, or its defaults."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegressionCV
-    from sklearn.neural_network import MLPClassifier
     from sklearn.svm import SVC
     from xgboost import XGBClassifier
-
-    def calibrated(estimator: Any) -> Any:
-        return CalibratedClassifierCV(estimator, method="sigmoid", cv=3)
 
     makers: dict[LearnerName, Callable[[], Any]] = {
         "elastic_net": lambda: LogisticRegressionCV(
@@ -174,70 +218,137 @@ def plain_learner(name: LearnerName) -> Any:
             tol=1e-3,
             use_legacy_attributes=False,
         ),
-        "xgboost": lambda: calibrated(
-            XGBClassifier(n_estimators=100, max_depth=3, learning_rate=0.08, n_jobs=1)
-        ),
-        "random_forest": lambda: calibrated(
-            RandomForestClassifier(200, min_samples_leaf=5, random_state=0)
-        ),
-        "svm": lambda: SVC(gamma="auto", probability=True, random_state=0),
-        "mlp": lambda: calibrated(MLPClassifier((32, 16), early_stopping=True, random_state=0)),
+        "xgboost": lambda: XGBClassifier(n_jobs=threads),
+        "random_forest": lambda: RandomForestClassifier(random_state=task.seed),
+        "svm": lambda: SVC(gamma="auto", probability=True, random_state=task.seed),
+        "mlp": lambda: PlainNetwork(task.epochs, task.seed, threads),
     }
     return makers[name]()
 
 
+class PlainNetwork:
+    """LEARN's network as a plain torch loop over a DataLoader, with scikit-learn's interface."""
+
+    def __init__(self, epochs: int, seed: int, threads: int) -> None:
+        """Take the epochs to train for, the seed, and the threads torch may use."""
+        self.epochs, self.seed, self.threads = epochs, seed, threads
+
+    def fit(self, matrix: FloatMatrix, labels: Labels) -> PlainNetwork:
+        """Train on rows (patients, columns) and labels (1 = case)."""
+        import torch
+        from torch.utils.data import DataLoader, TensorDataset
+
+        torch.set_num_threads(self.threads)
+        torch.manual_seed(self.seed)
+        rows = torch.from_numpy(np.asarray(matrix, dtype=np.float32))
+        data = TensorDataset(rows, torch.from_numpy(labels.astype(np.float32)))
+        alone = len(rows) % NETWORK.batch == 1  # batch norm has no variance over one row
+        loader = DataLoader(data, NETWORK.batch, shuffle=True, drop_last=alone)
+        self.network = _layers(rows.shape[1])
+        parameters = list(self.network.parameters())
+        optimizer = torch.optim.Adam(
+            parameters, lr=NETWORK.learning_rate, weight_decay=NETWORK.weight_decay
+        )
+        judge = torch.nn.BCEWithLogitsLoss()
+        for _ in range(self.epochs):
+            for inputs, targets in loader:
+                optimizer.zero_grad()
+                loss = judge(self.network(inputs).squeeze(1), targets)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(parameters, NETWORK.clip_norm)
+                optimizer.step()
+        return self
+
+    def predict_proba(self, matrix: FloatMatrix) -> npt.NDArray[np.float64]:
+        """Return probabilities (patients, 2) of control and case."""
+        import torch
+
+        self.network.eval()
+        with torch.no_grad():
+            logits = self.network(torch.from_numpy(np.asarray(matrix, dtype=np.float32)))
+        chance = torch.sigmoid(logits).squeeze(1).double().numpy()
+        return np.column_stack([1 - chance, chance])
+
+
+def _layers(columns: int) -> Any:
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    inputs = columns
+    for depth, outputs in enumerate(NETWORK.hidden):
+        rate = NETWORK.dropout[min(depth, len(NETWORK.dropout) - 1)]
+        layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU6()]
+        layers.append(nn.Dropout(rate))
+        inputs = outputs
+    return nn.Sequential(*layers, nn.Linear(inputs, 1))
+
+
 def main() -> None:
-    """Run both sides fold by fold and print the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--patients", type=int, default=400)
-    parser.add_argument("--counts", type=int, default=600)
-    parser.add_argument("--dimensions", type=int, default=128)
-    parser.add_argument("--folds", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    """Let the contenders take turns and print the comparison."""
+    asked = arguments()
     # The plain side is known not to converge within its steps and to use an outgoing option.
     warnings.simplefilter("ignore")
-    blocks, labels = made_up_cohort(asked.patients, asked.counts, asked.dimensions, asked.seed)
-    protocol = replace(ModelingProtocol(), folds=asked.folds, seed=asked.seed)
-    folds = stratified_folds(blocks.patient_ids, labels, asked.folds, asked.seed)
-    warm_up(blocks, labels, protocol)
-    sides = {"shared": Stopwatch(), "plain": Stopwatch()}
-    for fold in range(asked.folds):
-        training = np.flatnonzero(folds != fold).astype(np.int64)
-        held_out = np.flatnonzero(folds == fold).astype(np.int64)
-        for name, side in (("shared", shared), ("plain", plain)):
-            with sides[name].running(), single_thread():
-                scores = side(blocks, labels, training, held_out, protocol)
-            for model, probabilities in scores.items():
-                sides[name].held_out[model].append(probabilities)
-    report(sides, labels, folds)
+    contenders: dict[str, Contender] = {
+        "plain": plain(asked.plain_threads),
+        "published": packaged("published"),
+        "recommended": packaged("recommended"),
+    }
+    small = argparse.Namespace(**{**vars(asked), "patients": 120, "held_out": 40, "epochs": 1})
+    for contender in contenders.values():  # loads every library, so that nobody pays for it
+        contender(made_up_task(small, asked.seed), (*OTHERS, "mlp"))
+    watches = {name: Stopwatch() for name in contenders}
+    for repeat in range(asked.repeats):
+        task = made_up_task(asked, asked.seed + repeat)
+        for learners in (OTHERS, ("mlp",)):
+            for name, contender in contenders.items():
+                watch, before = watches[name], watches[name].cpu
+                cut_short = learners == ("mlp",) and name != "recommended"
+                with watch.running(NETWORK.epochs / task.epochs if cut_short else 1.0):
+                    scores = contender(task, learners)
+                if learners == ("mlp",):
+                    watch.network_cpu += watch.cpu - before
+                for model, chance in scores.items():
+                    found = auroc(chance, task.labels[task.held_out]).estimate
+                    watch.aurocs[model].append(found)
+    report(watches)
 
 
-def warm_up(blocks: FeatureBlocks, labels: Labels, protocol: ModelingProtocol) -> None:
-    """Load every library on a few patients, so that no side pays for it."""
-    few = np.concatenate([np.flatnonzero(labels == label)[:30] for label in (0, 1)])
-    shared(blocks, labels, few, few, replace(protocol, minimum_patients=1))
-    warming: tuple[LearnerName, ...] = ("svm", "mlp")
-    for learner in warming:
-        plain_learner(learner).fit(dense(blocks, "age_sex")[few], labels[few])
+def arguments() -> argparse.Namespace:
+    """Return what was asked for; `--full` sets the shape."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--full", action="store_true", help="the shape of a published fold")
+    parser.add_argument("--patients", type=int, default=240)
+    parser.add_argument("--held-out", type=int, default=2000)
+    parser.add_argument("--counts", type=int, default=296)
+    parser.add_argument("--dimensions", type=int, default=128)
+    parser.add_argument("--epochs", type=int, default=None)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--plain-threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    if asked.full:
+        asked.patients, asked.counts, asked.dimensions = 3516, 296, 384
+    asked.epochs = asked.epochs or (2 if asked.full else NETWORK.epochs)
+    return asked
 
 
-def report(sides: dict[str, Stopwatch], labels: Labels, folds: npt.NDArray[np.int32]) -> None:
-    """Print seconds, ratios and the AUROC of every model on both sides."""
-    order = np.argsort(folds, kind="stable")
-    print(f"{'feature set':12}{'learner':16}{'shared':>8}{'plain':>8}  AUROC within folds")
+def report(watches: dict[str, Stopwatch]) -> None:
+    """Print the AUROC of every model, then seconds and their ratios."""
+    print(f"{'AUROC on held-out patients':28}" + "".join(f"{name:>13}" for name in watches))
     means: dict[str, list[float]] = defaultdict(list)
-    for model in sides["plain"].held_out:
-        row = []
-        for name, side in sides.items():
-            scores = np.concatenate(side.held_out[model])
-            row.append(auroc(scores, labels[order], folds=folds[order]).estimate)
-            means[name].append(row[-1])
-        print(f"{model[0]:12}{model[1]:16}{row[0]:8.3f}{row[1]:8.3f}")
-    print(f"{'mean':28}{np.mean(means['shared']):8.3f}{np.mean(means['plain']):8.3f}")
-    for unit in ("cpu", "wall"):
-        ours, theirs = (getattr(sides[name], unit) for name in ("shared", "plain"))
-        print(f"{unit} seconds: shared {ours:.1f}, plain {theirs:.1f}, ratio {theirs / ours:.1f}")
+    for model in watches["plain"].aurocs:
+        for name, watch in watches.items():
+            means[name].append(float(np.mean(watch.aurocs[model])))
+        print(f"{model[0]:12}{model[1]:16}" + "".join(f"{row[-1]:13.3f}" for row in means.values()))
+    print(f"{'mean':28}" + "".join(f"{np.mean(row):13.3f}" for row in means.values()))
+    plain_watch = watches["plain"]
+    for name, watch in watches.items():
+        print(
+            f"{name:12} CPU {watch.cpu:8.1f} s (network {watch.network_cpu:.1f} s), "
+            f"wall {watch.wall:8.1f} s; plain takes {plain_watch.cpu / watch.cpu:.1f} times the "
+            f"CPU and {plain_watch.wall / watch.wall:.1f} times the wall clock"
+        )
+    print("load average: " + " ".join(f"{load:.1f}" for load in os.getloadavg()))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,15 @@ class SyntheticSource(Section):
         default="home", description="Which of the synonymous codes the site prefers."
     )
     dirty_share: float = Field(default=0.002, ge=0.0, le=0.2, description="Share of bad rows.")
+    planted_effect: float = Field(
+        default=1.0, ge=0.0, le=3.0, description="Multiplies planted log hazards; 0: no truth."
+    )
+    laboratory_effect: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=3.0,
+        description="Log hazard per SD of complement consumption, told by C3 and C4 results alone.",
+    )
 
 
 Source = Annotated[TrinetxSource | OmopSource | SyntheticSource, Field(discriminator="format")]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 _BATCH_NORM_EPSILON = 1e-5
+# Below this, converting the weights of a layer costs more than multiplying by them.
+_SMALLEST_HALVED = 100_000
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class NeuralNetworkSettings:
     ensemble_folds above 0: that many networks, each stopped early on the inner fold it did not see,
     whose logits also calibrate. 0: one network for all epochs, no early stop, no calibration.
     balanced: cases and controls weigh the same in total; calibration keeps the true share.
+    bfloat16: wide layers multiply in bfloat16 where the processor does so natively; the weights
+    that are updated and kept stay float32.
     """
 
     hidden: tuple[int, ...] = (32, 16)
@@ -97,6 +101,7 @@ class NeuralNetworkSettings:
     batch: int = 256
     ensemble_folds: int = 3
     balanced: bool = False
+    bfloat16: bool = False
 
     def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> NeuralNetwork:
         """Train on one thread; equal seed and rows give equal weights."""
@@ -131,7 +136,69 @@ def published_network(include_medication: bool) -> NeuralNetworkSettings:
         epochs=60,
         batch=64,
         ensemble_folds=0,
+        bfloat16=True,
     )
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether this processor multiplies bfloat16 natively; elsewhere it would be slower."""
+    import torch
+
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Parameters of the network, and the float32 tensors that the optimizer updates for them.
+
+    Both are the same tensor, except where the network multiplies in bfloat16.
+    """
+
+    blocks: list[nn.Sequential]
+    used: list[nn.Parameter]
+    updated: list[Tensor]
+
+    @classmethod
+    def of(cls, blocks: list[nn.Sequential], *, bfloat16: bool) -> _Weights:
+        used = [parameter for block in blocks for parameter in block.parameters()]
+        updated: list[Tensor] = list(used)
+        for number, parameter in enumerate(used):
+            if bfloat16 and parameter.ndim == 2 and parameter.numel() >= _SMALLEST_HALVED:
+                updated[number] = full = parameter.detach().clone()
+                # Kept from step to step: fresh memory of this size costs more than the product.
+                full.grad = full.new_zeros(full.shape)
+                parameter.data = full.bfloat16()
+        return cls(blocks, used, updated)
+
+    @property
+    def halved(self) -> list[tuple[nn.Parameter, Tensor]]:
+        """The pairs whose two sides differ."""
+        pairs = zip(self.used, self.updated, strict=True)
+        return [(used, full) for used, full in pairs if used is not full]
+
+    def forget_gradients(self) -> None:
+        """Drop the gradients of the step before."""
+        for used in self.used:
+            used.grad = None
+
+    def step(self, optimizer: Optimizer, clip_norm: float) -> None:
+        """Update by the clipped gradients."""
+        from torch import nn
+
+        halved = self.halved
+        for used, full in halved:
+            if full.grad is not None and used.grad is not None:
+                full.grad.copy_(used.grad)
+        nn.utils.clip_grad_norm_(self.updated, clip_norm)
+        optimizer.step()
+        for used, full in halved:
+            used.data.copy_(full)
+
+    def folded(self) -> tuple[Layer, ...]:
+        """Return the layers with running batch-norm statistics folded into weight and bias."""
+        full = {id(used): updated for used, updated in zip(self.used, self.updated, strict=True)}
+        return tuple(_folded(block, full[id(block[0].weight)]) for block in self.blocks)
 
 
 def _train(
@@ -147,22 +214,26 @@ def _train(
     torch.set_num_threads(1)
     # An own generator: the global one is shared with whatever trains in another thread.
     generator = torch.Generator().manual_seed(seed)
-    blocks = _initialized(matrix.shape[1], settings.hidden, generator)
-    parameters = [parameter for block in blocks for parameter in block.parameters()]
+    weights = _Weights.of(
+        _initialized(matrix.shape[1], settings.hidden, generator),
+        bfloat16=settings.bfloat16 and multiplies_bfloat16(),
+    )
     family = torch.optim.AdamW if settings.decoupled_decay else torch.optim.Adam
     optimizer = family(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        weights.updated, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
-    inputs = torch.from_numpy(np.ascontiguousarray(matrix))
-    targets = torch.from_numpy(labels.astype(np.float32))
-    weights = balanced_weights(labels) if settings.balanced else np.ones(len(labels))
-    weight = torch.from_numpy(weights.astype(np.float32))
-    best_loss, best_layers, waited = float("inf"), _folded(blocks), 0
+    importance = balanced_weights(labels) if settings.balanced else np.ones(len(labels))
+    rows = _Rows(
+        torch.from_numpy(np.ascontiguousarray(matrix)),
+        torch.from_numpy(labels.astype(np.float32)),
+        torch.from_numpy(importance.astype(np.float32)),
+    )
+    best_loss, best_layers, waited = float("inf"), weights.folded(), 0
     for _ in range(settings.epochs):
-        _epoch(settings, blocks, optimizer, (inputs, targets, weight), generator)
+        _epoch(settings, weights, optimizer, rows, generator)
         if validation is None:
             continue
-        layers = _folded(blocks)
+        layers = weights.folded()
         judged = balanced_weights(validation[1]) if settings.balanced else None
         loss = weighted_log_loss(_forward(layers, validation[0]), validation[1], judged)
         waited = 0 if loss < best_loss else waited + 1
@@ -170,7 +241,7 @@ def _train(
             best_loss, best_layers = loss, layers
         if waited >= settings.patience:
             break
-    return best_layers if validation is not None else _folded(blocks)
+    return best_layers if validation is not None else weights.folded()
 
 
 def _initialized(
@@ -192,32 +263,42 @@ def _initialized(
     return blocks
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Training rows: inputs (rows, columns), targets and importance (rows)."""
+
+    inputs: Tensor
+    targets: Tensor
+    importance: Tensor
+
+
 def _epoch(
     settings: NeuralNetworkSettings,
-    blocks: list[nn.Sequential],
+    weights: _Weights,
     optimizer: Optimizer,
-    rows_targets_weights: tuple[Tensor, Tensor, Tensor],
+    rows: _Rows,
     generator: Generator,
 ) -> None:
     """Pass once over the rows in a new order."""
     import torch
     from torch import nn
 
-    inputs, targets, weights = rows_targets_weights
-    parameters = [parameter for block in blocks for parameter in block.parameters()]
-    order = torch.randperm(len(inputs), generator=generator)
-    for start in range(0, len(inputs), settings.batch):
-        rows = order[start : start + settings.batch]
-        if len(rows) < 2:  # batch norm has no variance over one row
+    halves = bool(weights.halved)
+    order = torch.randperm(len(rows.inputs), generator=generator)
+    for start in range(0, len(order), settings.batch):
+        drawn = order[start : start + settings.batch]
+        if len(drawn) < 2:  # batch norm has no variance over one row
             continue
-        logits = _training_forward(blocks, settings.dropout, inputs[rows], generator)
+        with torch.autocast("cpu", torch.bfloat16, enabled=halves):
+            logits = _training_forward(
+                weights.blocks, settings.dropout, rows.inputs[drawn], generator
+            )
         loss = nn.functional.binary_cross_entropy_with_logits(
-            logits, targets[rows], weight=weights[rows]
+            logits.float(), rows.targets[drawn], weight=rows.importance[drawn]
         )
-        optimizer.zero_grad()
+        weights.forget_gradients()
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-        optimizer.step()
+        weights.step(optimizer, settings.clip_norm)
 
 
 def _training_forward(
@@ -234,19 +315,16 @@ def _training_forward(
     return logits
 
 
-def _folded(blocks: list[nn.Sequential]) -> tuple[Layer, ...]:
-    """Return the layers with the running batch-norm statistics folded into weight and bias."""
-    layers = []
-    for block in blocks:
-        tensors = block.state_dict().items()
-        state = {name: tensor.detach().numpy().copy() for name, tensor in tensors}
-        weight, bias = state["0.weight"].T, state["0.bias"]
-        if "1.weight" in state:
-            gain = state["1.weight"] / np.sqrt(state["1.running_var"] + _BATCH_NORM_EPSILON)
-            weight = weight * gain
-            bias = (bias - state["1.running_mean"]) * gain + state["1.bias"]
-        layers.append(Layer(np.ascontiguousarray(weight, dtype=np.float32), bias))
-    return tuple(layers)
+def _folded(block: nn.Sequential, trained: Tensor) -> Layer:
+    """Return a layer with running batch-norm statistics folded into weight and bias."""
+    tensors = block.state_dict().items()
+    state = {name: tensor.detach().numpy().copy() for name, tensor in tensors if name != "0.weight"}
+    weight, bias = trained.detach().numpy().copy().T, state["0.bias"]
+    if "1.weight" in state:
+        gain = state["1.weight"] / np.sqrt(state["1.running_var"] + _BATCH_NORM_EPSILON)
+        weight = weight * gain
+        bias = (bias - state["1.running_mean"]) * gain + state["1.bias"]
+    return Layer(np.ascontiguousarray(weight, dtype=np.float32), bias)
 
 
 def _forward(layers: tuple[Layer, ...], matrix: FloatMatrix) -> FloatVector:

@@ -65,6 +65,8 @@ LAB_TITLES: dict[str, str] = {
     "2160-0": "Creatinine in serum",
     "2888-6": "Protein in urine",
     "1988-5": "C-reactive protein in serum",
+    "4485-9": "Complement C3 in serum",
+    "4498-2": "Complement C4 in serum",
 }
 
 

@@ -24,7 +24,7 @@ NEGATIVE_TITERS = (0, 20, 40)
 
 @dataclass(frozen=True)
 class Analyte:
-    """One analyte: LOINC code, unit, mean and spread, and the concept that shifts it."""
+    """One analyte: LOINC code, unit, mean and spread, and the concept that shifts it (or none)."""
 
     code: str
     unit: str
@@ -41,6 +41,13 @@ ANALYTES: tuple[Analyte, ...] = (
     Analyte("2160-0", "mg/dL", 0.9, 0.2, "protein_or_blood_in_urine", 0.06),
     Analyte("2888-6", "mg/dL", 8.0, 4.0, "protein_or_blood_in_urine", 4.0),
     Analyte("1988-5", "mg/L", 4.0, 2.5, "joint_pain_and_swelling", 0.8),
+)
+
+
+# What only the laboratory tells: both fall as complement is consumed.
+COMPLEMENT: tuple[Analyte, ...] = (
+    Analyte("4485-9", "mg/dL", 120.0, 9.0, "", -20.0),
+    Analyte("4498-2", "mg/dL", 26.0, 2.5, "", -5.0),
 )
 
 
@@ -117,9 +124,10 @@ def _analytes(block: Block, generator: np.random.Generator) -> pl.DataFrame:
         generator.random(len(patient)) * (block.end - block.start)[patient]
     ).astype(np.int64)
     tables = []
-    for analyte in ANALYTES:
+    measured = ANALYTES + (COMPLEMENT if block.complement_loss.any() else ())
+    for analyte in measured:
         kept = generator.random(len(patient)) < 0.7
-        value = _values(analyte, block.episodes, patient[kept], generator)
+        value = _values(analyte, block, patient[kept], generator)
         size = int(kept.sum())
         tables.append(
             _frame(
@@ -135,9 +143,13 @@ def _analytes(block: Block, generator: np.random.Generator) -> pl.DataFrame:
 
 
 def _values(
-    analyte: Analyte, episodes: Days, patient: Days, generator: np.random.Generator
+    analyte: Analyte, block: Block, patient: Days, generator: np.random.Generator
 ) -> Numbers:
-    burden = np.log1p(episodes[patient, concept_names().index(analyte.concept)])
+    if analyte.concept:
+        concept = concept_names().index(analyte.concept)
+        burden = np.log1p(block.episodes[patient, concept])
+    else:
+        burden = block.complement_loss[patient]
     drawn = generator.normal(analyte.mean + analyte.shift * burden, analyte.spread)
     return np.asarray(np.maximum(drawn, 0.01))
 

@@ -37,13 +37,27 @@ _LATEST_INDEX = day_number(2020, 12, 31)
 BASE_HAZARD = 0.027
 RISK_CENTER = 1.75
 GENETIC_WEIGHT = 0.30
-_FEMALE_WEIGHT = 0.40
-_AGE_WEIGHT = 0.15
+# Log hazard of SLE at which half of those with SLE get nephritis, their log odds rising with it.
+NEPHRITIS_CENTER = 1.0
+FEMALE_WEIGHT = 0.40
+AGE_WEIGHT = 0.15
 
 _RISK = np.array([concept.weight for concept in CONCEPTS])
 _PREVALENCE = np.array([concept.prevalence for concept in CONCEPTS])
 _EPISODES = np.array([concept.episodes for concept in CONCEPTS])
 _IS_RISK = _RISK > 0
+
+
+@dataclass(frozen=True)
+class Effects:
+    """How strongly the past tells the outcome.
+
+    laboratory: log hazard per SD of complement consumption, which no code and no text mentions; 0:
+    it is not measured. scale multiplies every log hazard ratio: at 0 the past tells nothing.
+    """
+
+    scale: float = 1.0
+    laboratory: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,7 @@ class Block:
     frailty: Numbers
     utilization: Numbers
     genetic: Numbers
+    complement_loss: Numbers
     log_hazard: Numbers
     outcome: Days
     outcome_second_day: Days
@@ -84,8 +99,14 @@ class Block:
         return len(self.patient_id)
 
 
-def draw_block(first_number: int, size: int, generator: np.random.Generator) -> Block:
+def draw_block(
+    first_number: int,
+    size: int,
+    generator: np.random.Generator,
+    effects: Effects | None = None,
+) -> Block:
     """Draw the truth of `size` patients whose numbers start at `first_number`."""
+    effects = effects or Effects()
     female = generator.random(size) < 0.76
     age = np.clip(generator.normal(46, 17, size), 9, 93)
     index = generator.integers(_EARLIEST_INDEX, _LATEST_INDEX, size, endpoint=True)
@@ -99,7 +120,10 @@ def draw_block(first_number: int, size: int, generator: np.random.Generator) -> 
     frailty = generator.normal(0, 1, size)
     episodes = _episodes(frailty, generator)
     genetic = generator.normal(0, 1, size)
-    log_hazard = risk_score(episodes, female, age, genetic)
+    complement_loss = _complement_loss(size, generator, effects)
+    # Half the square of the weight keeps the mean hazard where it is without this term.
+    serology = effects.laboratory * (complement_loss - effects.laboratory / 2)
+    log_hazard = effects.scale * (risk_score(episodes, female, age, genetic) + serology)
 
     waiting = generator.exponential(1 / (BASE_HAZARD * np.exp(log_hazard))) * 365.25
     outcome = index + 1 + np.minimum(waiting, 40_000).astype(np.int64)
@@ -129,6 +153,7 @@ def draw_block(first_number: int, size: int, generator: np.random.Generator) -> 
         frailty=frailty,
         utilization=np.exp(generator.normal(-0.4, 1.3, size)),
         genetic=genetic,
+        complement_loss=complement_loss,
         log_hazard=log_hazard,
         outcome=outcome,
         outcome_second_day=np.where(seen, second, NEVER),
@@ -142,10 +167,16 @@ def draw_block(first_number: int, size: int, generator: np.random.Generator) -> 
 
 
 def risk_score(episodes: Days, female: Flags, age: Numbers, genetic: Numbers) -> Numbers:
-    """Return the log hazard ratio of each patient, from the past alone."""
+    """Return the log hazard ratio of each patient from their past, but for their laboratory."""
     burden = np.log1p(episodes) @ _RISK
-    demographics = _FEMALE_WEIGHT * female - _AGE_WEIGHT * (age - 46) / 17
+    demographics = FEMALE_WEIGHT * female - AGE_WEIGHT * (age - 46) / 17
     return np.asarray(burden + demographics + GENETIC_WEIGHT * genetic - RISK_CENTER)
+
+
+def _complement_loss(size: int, generator: np.random.Generator, effects: Effects) -> Numbers:
+    # A generator of its own: sites without this term stay what they were.
+    drawn = generator.spawn(1)[0].normal(0, 1, size)
+    return np.asarray(drawn if effects.laboratory > 0 else np.zeros(size))
 
 
 def _episodes(frailty: Numbers, generator: np.random.Generator) -> Days:
@@ -200,7 +231,7 @@ def _between(first: Days, last: Days, generator: np.random.Generator) -> Days:
 def _after_outcome(
     outcome: Days, end: Days, log_hazard: Numbers, generator: np.random.Generator
 ) -> Days:
-    chance = 1 / (1 + np.exp(-(log_hazard - 1.0)))
+    chance = 1 / (1 + np.exp(-(log_hazard - NEPHRITIS_CENTER)))
     hit = (generator.random(len(outcome)) < chance) & (outcome < NEVER)
     when = outcome + 30 + (generator.exponential(1.2, len(outcome)) * 365.25).astype(np.int64)
     return np.where(hit & (when <= end), when, NEVER)

@@ -30,10 +30,16 @@ from learn_assets.synthetic.dirty_rows import (
     shares,
 )
 from learn_assets.synthetic.laboratory import laboratory_records
-from learn_assets.synthetic.patients import DATA_END, NEVER, Block, draw_block
+from learn_assets.synthetic.patients import DATA_END, NEVER, Block, Effects, draw_block
 from learn_assets.synthetic.records import code_records
 from learn_assets.synthetic.rxnorm_release import write_release
-from learn_assets.synthetic.truth import REPORTED_WINDOWS, ceiling, concept_weights, patient_truth
+from learn_assets.synthetic.truth import (
+    REPORTED_WINDOWS,
+    ceiling,
+    concept_weights,
+    patient_truth,
+    planted_values,
+)
 
 BLOCK_PATIENTS = 1_000
 GENETIC_CORRELATION = 0.75
@@ -122,6 +128,7 @@ def _write_files(folder: Path, settings: SyntheticSource) -> SiteSummary:
     planted = PlantedRows()
     rows = {layout.name: 0 for layout in LAYOUTS}
     truths: list[pl.DataFrame] = []
+    effects = _effects(settings)
     with ExitStack() as stack:
         handles = {
             layout.name: stack.enter_context((folder / layout.name).open("wb"))
@@ -132,7 +139,7 @@ def _write_files(folder: Path, settings: SyntheticSource) -> SiteSummary:
         for number, first in enumerate(range(0, settings.patients, BLOCK_PATIENTS)):
             size = min(BLOCK_PATIENTS, settings.patients - first)
             generator = _block_generator(settings, number)
-            block = draw_block(first, size, generator)
+            block = draw_block(first, size, generator, effects)
             truths.append(patient_truth(block))
             tables = _file_tables(block, book, generator)
             for layout in LAYOUTS:
@@ -157,6 +164,10 @@ def _write_files(folder: Path, settings: SyntheticSource) -> SiteSummary:
     summary = _summary(pl.concat(truths), rows, planted)
     _write_truth(folder / "truth", pl.concat(truths), book, settings, summary)
     return summary
+
+
+def _effects(settings: SyntheticSource) -> Effects:
+    return Effects(settings.planted_effect, settings.laboratory_effect)
 
 
 def _block_generator(settings: SyntheticSource, number: int) -> np.random.Generator:
@@ -353,7 +364,8 @@ def _write_truth(
         folder / "site.json",
         {
             "settings": settings.model_dump(mode="json"),
-            "log_hazard_weights": concept_weights(),
+            "log_hazard_weights": concept_weights(settings.planted_effect),
+            "planted": planted_values(_effects(settings), GENETIC_CORRELATION),
             **asdict(summary),
         },
     )

@@ -13,7 +13,17 @@ import polars as pl
 from learn_assets.cohort.windows import Window
 from learn_assets.synthetic.codebook import concept_names
 from learn_assets.synthetic.concepts import CONCEPTS
-from learn_assets.synthetic.patients import BASE_HAZARD, NEVER, Block, Numbers
+from learn_assets.synthetic.patients import (
+    AGE_WEIGHT,
+    BASE_HAZARD,
+    FEMALE_WEIGHT,
+    GENETIC_WEIGHT,
+    NEPHRITIS_CENTER,
+    NEVER,
+    Block,
+    Effects,
+    Numbers,
+)
 
 REPORTED_WINDOWS: tuple[Window, ...] = (
     Window.from_key("LIS-730_BP-180_FUP-1825"),
@@ -51,6 +61,7 @@ def patient_truth(block: Block) -> pl.DataFrame:
             ),
             "log_hazard": block.log_hazard,
             "genetic": block.genetic,
+            "complement_loss": block.complement_loss,
             "frailty": block.frailty,
         }
     )
@@ -135,7 +146,24 @@ def expected_auroc(score: Numbers, chance: Numbers) -> float:
     return float((cases * (below + controls / 2)).sum() / pairs)
 
 
-def concept_weights() -> dict[str, float]:
-    """Return concept -> change of the log hazard per log(1 + episodes)."""
-    weights = {concept.name: concept.weight for concept in CONCEPTS}
+def planted_values(effects: Effects, genetic_correlation: float) -> dict[str, float]:
+    """Return the planted effects that are not tied to a concept, by name.
+
+    genetic_correlation: of the score in the extract with the planted term.
+    """
+    return {
+        "yearly_hazard_at_average_risk": BASE_HAZARD,
+        "log_hazard_female": effects.scale * FEMALE_WEIGHT,
+        "log_hazard_per_17_years_of_age": -effects.scale * AGE_WEIGHT,
+        "log_hazard_per_sd_of_genetic_term": effects.scale * GENETIC_WEIGHT,
+        "log_hazard_per_sd_of_genetic_score": effects.scale * GENETIC_WEIGHT * genetic_correlation,
+        "log_hazard_per_sd_of_complement_loss": effects.scale * effects.laboratory,
+        "log_odds_of_nephritis_per_log_hazard": 1.0,
+        "log_hazard_at_even_odds_of_nephritis": NEPHRITIS_CENTER,
+    }
+
+
+def concept_weights(scale: float = 1.0) -> dict[str, float]:
+    """Return concept -> change of the log hazard per log(1 + episodes), times `scale`."""
+    weights = {concept.name: scale * concept.weight for concept in CONCEPTS}
     return {name: weights.get(name, 0.0) for name in concept_names()}

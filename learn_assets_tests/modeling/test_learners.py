@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from learn_assets.evaluation.discrimination import auroc
+from learn_assets.modeling import neural_network as network_module
 from learn_assets.modeling.arrays import balanced_weights
 from learn_assets.modeling.boosted_trees import BoostedTreesSettings
 from learn_assets.modeling.elastic_net import fit_path
@@ -70,6 +72,35 @@ def test_published_network_is_the_one_described() -> None:
     single = NeuralNetworkSettings(hidden=(8,), epochs=30, ensemble_folds=0).fit(matrix, labels, 1)
     assert len(single.networks) == 1
     assert auroc(single.predict_probability(matrix), labels).estimate > 0.75
+
+
+def test_products_in_bfloat16_rank_as_those_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix, labels = rows(patients=400)
+    unseen, unseen_labels = rows(patients=400, seed=1)
+    wide = NeuralNetworkSettings(hidden=(512, 256), epochs=4, batch=64, ensemble_folds=0)
+    full = wide.fit(matrix, labels, 1)
+    # On a processor without bfloat16 torch emulates it: the same weights, only slower.
+    monkeypatch.setattr(network_module, "multiplies_bfloat16", lambda: True)
+    first, second = (replace(wide, bfloat16=True).fit(matrix, labels, 1) for _ in range(2))
+    np.testing.assert_array_equal(first.decision(unseen), second.decision(unseen))
+    assert np.corrcoef(first.decision(unseen), full.decision(unseen))[0, 1] > 0.95
+    gap = auroc(first.decision(unseen), unseen_labels).estimate
+    gap -= auroc(full.decision(unseen), unseen_labels).estimate
+    assert abs(gap) < 0.02
+    assert not np.array_equal(first.decision(unseen), full.decision(unseen))
+    assert all(layer.weight.dtype == np.float32 for layer in first.networks[0])
+
+
+def test_without_bfloat16_the_published_network_stays_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    matrix, labels = rows(patients=70)
+    monkeypatch.setattr(network_module, "multiplies_bfloat16", lambda: False)
+    settings = NeuralNetworkSettings(hidden=(512, 256), epochs=1, ensemble_folds=0)
+    plain, asked = (
+        item.fit(matrix, labels, 1) for item in (settings, replace(settings, bfloat16=True))
+    )
+    np.testing.assert_array_equal(plain.decision(matrix), asked.decision(matrix))
 
 
 @pytest.mark.parametrize("name", LEARNERS)
