@@ -26,7 +26,7 @@ from learn_assets.subtypes.evidence import (
     selection_frame,
     verdict_frame,
 )
-from learn_assets.subtypes.freshness import CLUSTER_TABLES
+from learn_assets.subtypes.freshness import CLUSTER_TABLES, vector_sources
 from learn_assets.subtypes.membership import (
     find_members,
     nuisance_frame,
@@ -102,7 +102,7 @@ def _step(study: SubtypeStudy, name: str, tables: Sequence[str], deps: Sequence[
 
 
 def _embed_discharges(study: SubtypeStudy) -> dg.AssetsDefinition:
-    @_step(study, "embed_discharges", _EMBEDDED, _SOURCES)
+    @_step(study, "embed_discharges", _EMBEDDED, vector_sources(study))
     def embed_discharges(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult]:
@@ -119,7 +119,7 @@ def _embed_discharges(study: SubtypeStudy) -> dg.AssetsDefinition:
 
 
 def _select_clusters(study: SubtypeStudy) -> dg.AssetsDefinition:
-    @_step(study, "select_clusters", _CHOSEN, (*_SOURCES, *_EMBEDDED))
+    @_step(study, "select_clusters", _CHOSEN, (*vector_sources(study), *_EMBEDDED))
     def select_clusters(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult]:
@@ -205,7 +205,12 @@ def _disease_weights(study: SubtypeStudy) -> dg.AssetsDefinition:
 
 
 def _validate_subtypes(study: SubtypeStudy) -> dg.AssetsDefinition:
-    @_step(study, "validate_subtypes", _VALIDATED, (*_SOURCES, "cluster_verdict", "subtypes"))
+    @_step(
+        study,
+        "validate_subtypes",
+        _VALIDATED,
+        (*vector_sources(study), "cluster_verdict", "subtypes"),
+    )
     def validate_subtypes(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult]:
@@ -232,7 +237,9 @@ def _names(step: SexStep) -> dict[str, str]:
 def _representations(
     study: SubtypeStudy, step: SexStep, admissions: SexAdmissions
 ) -> dict[str, Representation]:
-    main = main_representation(admissions, study.clusters, _names(step), step.lake)
+    main = main_representation(
+        admissions, study.clusters, _names(step), step.lake, study.language_model
+    )
     found = {MAIN: main, BASELINE: baseline_representation(study.clusters)}
     return {role: found[role] for role in ROLES}
 

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from learn_assets.defs.checks import contract_check
+from learn_assets.defs.language import language_assets, language_checks, language_jobs
 from learn_assets.defs.metadata import (
     COLUMN_SCHEMA,
     about_count,
@@ -31,6 +32,7 @@ from learn_assets.subtypes.descriptions import (
 )
 from learn_assets.subtypes.discharges import read_discharges
 from learn_assets.subtypes.figures import discharge_figures
+from learn_assets.subtypes.language.texts import write_diagnosis_texts
 from learn_assets.subtypes.manuscript import FOLDER, SOURCES, write_manuscript_files
 from learn_assets.subtypes.sex_comparison import sex_comparison, sex_description
 from learn_assets.subtypes.source import resolve_discharges
@@ -38,7 +40,7 @@ from learn_assets.subtypes.study import SubtypeStudy
 from learn_assets.subtypes.substances import substance_table
 
 GROUP = "subtypes"
-DISCHARGE_TABLES = (*SOURCES, "discharge_tables")
+DISCHARGE_TABLES = (*SOURCES, "diagnosis_texts", "discharge_tables")
 _READ = ("discharges", "discarded_discharges")
 # Functions of the table of discharges alone.
 _COMPARISONS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
@@ -50,16 +52,23 @@ _COMPARISONS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 
 def subtype_definitions(study: SubtypeStudy, resources: dict[str, Any]) -> dg.Definitions:
     """Return the Definitions of a subtypes study."""
-    data, clusters, results = discharge_assets(study), cluster_assets(study), result_assets(study)
+    data, language = discharge_assets(study), language_assets(study)
+    clusters, results = cluster_assets(study), result_assets(study)
     return dg.Definitions(
-        assets=[*data, *clusters, *results],
-        asset_checks=[*discharge_checks(study), *cluster_checks(study), *result_checks(study)],
+        assets=[*data, *language, *clusters, *results],
+        asset_checks=[
+            *discharge_checks(study),
+            *language_checks(study),
+            *cluster_checks(study),
+            *result_checks(study),
+        ],
         jobs=[
             dg.define_asset_job(
                 SUBTYPES_DATA,
                 dg.AssetSelection.assets(*data),
                 description="Discharges of both sexes, their descriptions and comparisons.",
             ),
+            *language_jobs(language),
             cluster_job(clusters),
             result_job(results),
         ],
@@ -74,6 +83,7 @@ def discharge_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     return [
         _discharges(study),
         _diagnosis_description(study),
+        _diagnosis_texts(study),
         *comparisons,
         _discharge_tables(study),
     ]
@@ -148,6 +158,17 @@ def _diagnosis_description(study: SubtypeStudy) -> dg.AssetsDefinition:
             )
 
     return diagnosis_description
+
+
+def _diagnosis_texts(study: SubtypeStudy) -> dg.AssetsDefinition:
+    @_table_asset(study, "diagnosis_texts", deps=["discharges", "diagnosis_description"])
+    def diagnosis_texts(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with discharge_step(context, study, lake) as opened:
+            return table_result(study, "diagnosis_texts", write_diagnosis_texts(opened))
+
+    return diagnosis_texts
 
 
 def _description_coverage(study: SubtypeStudy) -> dg.AssetChecksDefinition:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from learn_assets import provenance
+from learn_assets.defs.language import language_runs
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import StageRun, begin_step
 from learn_assets.lake import Lake
@@ -27,6 +28,7 @@ SUBTYPE_RESULTS = "subtype_results"
 DATA_STEPS = (
     "read_discharges",
     "diagnosis_description",
+    "diagnosis_texts",
     "sex_description",
     "sex_comparison",
     "substance_table",
@@ -122,6 +124,7 @@ def result_step(
 
 SUBTYPE_STAGES: tuple[Callable[[SubtypeStudy, Lake], list[StageRun]], ...] = (
     data_runs,
+    language_runs,
     cluster_runs,
     result_runs,
 )

@@ -10,6 +10,7 @@ import polars as pl
 from learn_assets.schemas.records import Table
 
 _TEXT_LIST = {"inner": pl.String}
+_NUMBER_LIST = {"inner": pl.Float32}
 _BASES = ["admissions", "first_admissions"]
 
 
@@ -62,6 +63,64 @@ class DiagnosisDescription(Table):
         description="Whether the text is of the code itself or of the closest code above it.",
     )
     mentions: pl.Int64 = pa.Field(ge=1, description="How often admissions carry the code.")
+
+
+class DiagnosisTexts(Table):
+    """Text of each admission: the descriptions of its diagnoses in order."""
+
+    admission_id: str = pa.Field(unique=True, description="Running number of the admission.")
+    patient_number: str = pa.Field(
+        nullable=True, description="Running number of the patient, when the file links admissions."
+    )
+    sex: str = pa.Field(isin=["F", "M"], description="F or M.")
+    descriptions: pl.List = pa.Field(
+        dtype_kwargs=_TEXT_LIST, description="One text a diagnosis, principal first."
+    )
+    text: str = pa.Field(str_length={"min_value": 1}, description="The texts joined by semicolons.")
+    text_key: str = pa.Field(
+        str_matches=r"^[0-9a-f]{64}$", description="Hash of the texts, whatever their order."
+    )
+
+
+class ModelTraining(Table):
+    """Losses of one training, one row a look at the held-out admissions; the model is a folder."""
+
+    epoch: pl.Int64 = pa.Field(ge=0, unique=True, description="Passes made before the look.")
+    step: pl.Int64 = pa.Field(ge=0, unique=True, description="Steps made before the look.")
+    training_loss: pl.Float64 = pa.Field(
+        nullable=True, ge=0, description="Mean over the pass; empty before the first."
+    )
+    held_out_loss: pl.Float64 = pa.Field(ge=0, description="Mean over held-out admissions.")
+    best: bool = pa.Field(description="Whether the weights after this pass were kept.")
+    model_sha256: str = pa.Field(
+        str_matches=r"^[0-9a-f]{64}$", description="Hash of the model that was kept."
+    )
+
+    @pa.dataframe_check(name="one_kept")
+    def _one_is_kept(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805
+        return data.lazyframe.select(pl.col("best").sum() == 1)
+
+
+class LanguageModel(ModelTraining):
+    """Losses of masked-language-model training on the texts; the model is a folder."""
+
+
+class ContrastiveModel(ModelTraining):
+    """Losses of contrastive training of the encoder of admissions; the model is a folder."""
+
+
+class TextEmbeddings(Table):
+    """The vector of each admission as the trained language model gives it."""
+
+    admission_id: str = pa.Field(unique=True, description="Running number of the admission.")
+    vector: pl.List = pa.Field(dtype_kwargs=_NUMBER_LIST, description="Coordinates, float32.")
+
+    @pa.dataframe_check(name="vectors_of_one_width_and_finite")
+    def _vectors_fit(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805
+        vector = pl.col("vector")
+        alike = vector.list.len() == vector.list.len().first()
+        finite = vector.list.eval(pl.element().is_finite()).list.all()
+        return data.lazyframe.select(alike & finite)
 
 
 class SexDescription(Table):

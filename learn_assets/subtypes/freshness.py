@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from learn_assets.embedding.model_folder import ModelFolderError, revision_of
 from learn_assets.lake import Lake
 from learn_assets.provenance import code_hash, encoder_revision, fingerprints
+from learn_assets.subtypes.language.options import LanguageModelOptions
 from learn_assets.subtypes.source import discharges_fingerprint
 from learn_assets.subtypes.study import SEXES, Sex, SubtypeStudy
 
 _CODE = ("sources", "subtypes", "synthetic", "vocabulary", "schemas")
+_LANGUAGE_CODE = ("subtypes/language", "schemas")
 _CLUSTER_CODE = ("subtypes", "embedding", "schemas")
 _RESULT_CODE = ("subtypes", "reporting", "schemas")
 
@@ -47,9 +50,15 @@ def cluster_inputs(study: SubtypeStudy, lake: Lake, sex: Sex) -> str:
             study.privacy.model_dump_json(),
             encoder_revision(study.clusters.encoder),
             code_hash(_CLUSTER_CODE),
-            *fingerprints(lake, DISCHARGE_SOURCES).values(),
+            *fingerprints(lake, vector_sources(study), sex).values(),
         ]
     )
+
+
+def vector_sources(study: SubtypeStudy) -> tuple[str, ...]:
+    """Return the tables that vectors of admissions are made from."""
+    model = ("text_embeddings",) if study.clusters.representation == "language_model" else ()
+    return (*DISCHARGE_SOURCES, *model)
 
 
 def result_inputs(study: SubtypeStudy, lake: Lake) -> str:
@@ -67,5 +76,27 @@ def result_inputs(study: SubtypeStudy, lake: Lake) -> str:
     )
 
 
+def language_inputs(study: SubtypeStudy, options: LanguageModelOptions, lake: Lake) -> str:
+    """Return the fingerprint of texts, options, pretrained weights and code behind the models."""
+    parts = [
+        options.model_dump_json(),
+        study.privacy.model_dump_json(),
+        _pretrained_revision(options),
+        code_hash(_LANGUAGE_CODE),
+        *fingerprints(lake, ("diagnosis_texts",)).values(),
+    ]
+    return _digest(parts)
+
+
 def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def _pretrained_revision(options: LanguageModelOptions) -> str:
+    if options.base_model is None:
+        return "none"
+    # A model that is not here yet is the training's error to explain, not that of a look.
+    try:
+        return revision_of(options.base_model)
+    except (ModelFolderError, OSError):
+        return "absent"

@@ -15,10 +15,10 @@ from learn_assets.subtypes.representations import Pooling
 class ClusterOptions(Section):
     """How admissions become vectors, how they are clustered and what is asked of the clusters."""
 
-    representation: Literal["description", "tfidf"] = Field(
+    representation: Literal["description", "language_model", "tfidf"] = Field(
         default="description",
-        description="Frozen vectors of the code descriptions, or TF-IDF and SVD of the codes; "
-        "the latter always stands beside as baseline.",
+        description="Frozen vectors of the code descriptions, vectors of the language model of the "
+        "study, or TF-IDF and SVD of the codes; the latter always stands beside as baseline.",
     )
     encoder: EncoderChoice = EncoderChoice(id="minilm", overlap_tokens=0)
     dimensions: int = Field(default=50, ge=2, le=1024)

@@ -6,6 +6,7 @@ turns later admissions into vectors of the same space, which replication over ye
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -110,6 +111,45 @@ class DescriptionRepresentation:
         return FittedDescriptions(
             self.code_vectors, rarity, self.principal_weight, means, directions
         )
+
+
+@dataclass(frozen=True)
+class LanguageModelRepresentation:
+    """Vectors of whole admissions by a trained language model, reduced to principal directions.
+
+    embed: vectors (n, h) of admissions. `length_invariant` as for descriptions: the mean vector of
+    admissions with as many diagnoses is taken away and the rest scaled to length 1.
+    """
+
+    embed: Callable[[CodedAdmissions], FloatMatrix]
+    dimensions: int = 50
+    pooling: Pooling = "length_invariant"
+    seed: int = 42
+    name: str = "language_model"
+
+    def fit(self, coded: CodedAdmissions) -> FittedLanguageModel:
+        """Learn means by number of diagnoses and principal directions; the model stays as is."""
+        vectors = self.embed(coded).astype(np.float64)
+        means = length_means(vectors, coded.lengths, invariant=self.pooling == "length_invariant")
+        centered = _unit(means.taken_from(vectors, coded.lengths))
+        return FittedLanguageModel(
+            self.embed, means, _directions(centered, self.dimensions, self.seed)
+        )
+
+
+@dataclass(frozen=True)
+class FittedLanguageModel:
+    """Learned parts: `means` by length and `directions` (d, h)."""
+
+    embed: Callable[[CodedAdmissions], FloatMatrix]
+    means: LengthMeans
+    directions: FloatMatrix
+
+    def transform(self, coded: CodedAdmissions) -> FloatMatrix:
+        """Return vectors (n, d), float32."""
+        vectors = self.embed(coded).astype(np.float64)
+        centered = _unit(self.means.taken_from(vectors, coded.lengths))
+        return np.asarray(centered @ self.directions.T, dtype=np.float32)
 
 
 @dataclass(frozen=True)

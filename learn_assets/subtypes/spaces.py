@@ -17,6 +17,8 @@ from learn_assets.lake import Lake
 from learn_assets.subtypes.admissions import SexAdmissions
 from learn_assets.subtypes.clustering import FloatMatrix
 from learn_assets.subtypes.description_vectors import code_vectors, description_store
+from learn_assets.subtypes.language.options import LanguageModelOptions
+from learn_assets.subtypes.language.representation import language_model_representation
 from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.representations import (
     DescriptionRepresentation,
@@ -47,11 +49,29 @@ def enough_admissions(admissions: SexAdmissions) -> bool:
 
 
 def main_representation(
-    admissions: SexAdmissions, options: ClusterOptions, names: Mapping[str, str], lake: Lake
+    admissions: SexAdmissions,
+    options: ClusterOptions,
+    names: Mapping[str, str],
+    lake: Lake,
+    language_model: LanguageModelOptions | None = None,
 ) -> Representation:
-    """Return the representation that the study clusters. names: code -> description."""
+    """Return the representation that the study clusters.
+
+    names: code -> description; language_model: options of the model whose vectors are in the lake.
+    """
     if options.representation == "tfidf":
         return baseline_representation(options)
+    if options.representation == "language_model":
+        if language_model is None:
+            raise ValueError("the study has no language model whose vectors could be clustered")
+        return language_model_representation(
+            lake,
+            language_model,
+            admissions.sex,
+            dimensions=options.dimensions,
+            pooling=options.pooling,
+            seed=options.seed,
+        )
     store = description_store(lake, options.encoder)
     return DescriptionRepresentation(
         code_vectors(admissions.coded.codes, names, options.encoder, store),

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from learn_assets.section import Section
 from learn_assets.study import BaseStudy
+from learn_assets.subtypes.language.options import LanguageModelOptions
 from learn_assets.subtypes.options import ClusterOptions
 
 Sex = Literal["F", "M"]
@@ -108,10 +109,23 @@ class SubtypeStudy(BaseStudy):
     source: DischargeSource
     pruning: PruningRules = PruningRules()
     descriptions: DescriptionOptions = DescriptionOptions()
+    language_model: LanguageModelOptions | None = Field(
+        default=LanguageModelOptions(),
+        description="The model trained on the texts; null: none, clusters use another encoder.",
+    )
     clusters: ClusterOptions = ClusterOptions()
 
     @model_validator(mode="after")
     def _synthetic_is_labelled(self) -> Self:
         if isinstance(self.source, SyntheticDischarges) and not self.synthetic:
             raise ValueError("a synthetic source needs `synthetic: true`, so results are labelled")
+        return self
+
+    @model_validator(mode="after")
+    def _clusters_have_their_model(self) -> Self:
+        if self.clusters.representation == "language_model" and self.language_model is None:
+            raise ValueError(
+                "`clusters.representation: language_model` needs the section `language_model`, "
+                "which is null"
+            )
         return self

@@ -1,0 +1,1 @@
+"""Language model of a subtypes study: texts, masked and contrastive training, vectors."""
