@@ -39,6 +39,7 @@ def cluster_study(**clusters: object) -> SubtypeStudy:
             "title": "Small subtypes study",
             "synthetic": True,
             "source": {"format": "synthetic", "admissions": 700, "dirty_share": 0.0},
+            "language_model": None,
             "clusters": {**QUICK, **clusters},
         }
     )
