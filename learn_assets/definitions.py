@@ -12,11 +12,13 @@ from learn_assets.defs.evaluation import evaluation_assets
 from learn_assets.defs.evidence import evidence_assets
 from learn_assets.defs.ingest import ingest_assets
 from learn_assets.defs.jobs import stage_jobs
+from learn_assets.defs.leaderboards import leaderboard_assets
 from learn_assets.defs.models import model_assets
 from learn_assets.defs.outcomes import outcome_assets
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.schedules import stage_schedules
 from learn_assets.defs.scores import risk_scores_asset
+from learn_assets.defs.sensitivity import sensitivity_assets
 from learn_assets.defs.sql import sql_assets
 from learn_assets.defs.study_report import report_assets
 from learn_assets.defs.subtypes import subtype_definitions
@@ -57,7 +59,9 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
             *comparison_assets(study),
             *evidence_assets(study),
             *outcome_assets(study),
+            *sensitivity_assets(study),
             *transfer_assets(study),
+            *leaderboard_assets(study),
             *report_assets(study),
         ],
         asset_checks=[

@@ -53,6 +53,7 @@ CELL_TABLES = (
     "genetic_score",
     "patient",
 )
+SENSITIVITY_TABLES = ("outcome_confirmation",)
 
 # Whose code decides the tables of a stage; SQL is told by the hash of the dbt project.
 _DATA_CODE = ("sources", "synthetic", "validation", "vocabulary", "schemas")
@@ -100,13 +101,24 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
     chosen = encoder.model_dump_json(exclude={"ray": True, "server": set(SERVER_TRANSPORT)})
     rules = [
         chosen,
-        *_texts([study.models, study.survival, study.counts, study.privacy, study.champion]),
+        # More cross-validations leave the models as they are.
+        study.models.model_dump_json(exclude={"repeats"}),
+        *_texts([study.survival, study.counts, study.privacy, study.champion]),
         study.evaluation.model_dump_json(),
     ]
     tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(
         [window.key, encoder_revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]
     )
+
+
+def sensitivity_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
+    """Return the fingerprint of all that the sensitivity analyses of a cell depend on."""
+    asked = [str(study.models.repeats), study.sensitivity.model_dump_json()]
+    # Whether there is anything to choose from decides whether a choice is prepared.
+    choice = str(len(study.windows) * len(study.encoders) > 1)
+    tables = fingerprints(lake, SENSITIVITY_TABLES, window)
+    return _digest([cell_inputs(study, lake, window, encoder), *asked, choice, *tables.values()])
 
 
 def transfer_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:

@@ -6,6 +6,7 @@ turning validation errors into messages with line numbers lives in `study_file.p
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -36,6 +37,7 @@ WITHOUT_MEDICATION: dict[str, FeatureSet] = {
 }
 SurvivalLearnerName = Literal["cox", "survival_forest"]
 Imbalance = Literal["none", "weights", "smote"]
+SensitivityAnalysis = Literal["temporal", "learning_curve", "imbalance", "selection"]
 LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
 
 DEFAULT_HALF_LIFE_DAYS = 365.0
@@ -418,14 +420,16 @@ class ModelingOptions(Section):
     )
     protocol: Literal["recommended", "published"] = "recommended"
     folds: int = Field(default=5, ge=2, le=20)
+    repeats: int = Field(
+        default=1, ge=1, le=50, description="Cross-validations, each with other folds."
+    )
     seed: int = Field(default=123, ge=0)
     include_medication: bool = True
     imbalance: Imbalance | None = Field(
         default=None,
         description="How rare cases are treated in training; none: `smote` under protocol "
-        "`published`, else `none`. Weights and SMOTE cost calibration: see `sensitivity`.",
+        "`published`, else `none`. What weights and SMOTE cost: table `imbalance_sensitivity`.",
     )
-
     tuning: TuningOptions = TuningOptions()
     reduction: ReductionOptions = ReductionOptions()
 
@@ -473,6 +477,52 @@ class SurvivalOptions(Section):
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
+            raise ValueError("the same name stands twice")
+        return value
+
+
+class TemporalOptions(Section):
+    """Temporal hold-out: models learn from earlier patients and are judged on later ones."""
+
+    cut: date | None = Field(
+        default=None, description="First index date of the later patients; none: see `later_share`."
+    )
+    later_share: float = Field(
+        default=0.3, gt=0.0, lt=1.0, description="Share of labeled patients after the cut, about."
+    )
+
+
+class LearningCurveOptions(Section):
+    """Learning curve: training sets that double from `smallest` to all labeled patients."""
+
+    smallest: int = Field(default=8, ge=8)
+    draws: int = Field(default=2, ge=1, le=50, description="Random orders of training patients.")
+
+
+class SensitivityOptions(Section):
+    """What is asked beyond the main results, with a few models that train quickly."""
+
+    analyses: tuple[SensitivityAnalysis, ...] = Field(
+        ("temporal", "learning_curve", "imbalance", "selection"),
+        description="Those left out give empty tables.",
+    )
+    feature_sets: tuple[FeatureSet, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="None: `count`, `embedding` and `learn`, as far as the study has them.",
+    )
+    learners: tuple[LearnerName, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="None: `elastic_net` if the study has it, else its first.",
+    )
+    temporal: TemporalOptions = TemporalOptions()
+    learning_curve: LearningCurveOptions = LearningCurveOptions()
+
+    @field_validator("analyses", "feature_sets", "learners")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and len(set(value)) < len(value):
             raise ValueError("the same name stands twice")
         return value
 
@@ -552,6 +602,7 @@ class Study(BaseStudy):
     models: ModelingOptions = ModelingOptions()
     survival: SurvivalOptions = SurvivalOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
+    sensitivity: SensitivityOptions = SensitivityOptions()
     champion: ChampionRule = ChampionRule()
     external_models: tuple[ExternalModel, ...] = ()
 
@@ -572,6 +623,14 @@ class Study(BaseStudy):
             raise ValueError("`champion.feature_set` is not one of `models.feature_sets`")
         if rule.learner is not None and rule.learner not in models.learners:
             raise ValueError("`champion.learner` is not one of `models.learners`")
+        return self
+
+    @model_validator(mode="after")
+    def _sensitivity_is_about_models_of_the_study(self) -> Self:
+        for key in ("feature_sets", "learners"):
+            asked, known = getattr(self.sensitivity, key) or (), getattr(self.models, key)
+            if not set(asked) <= set(known):
+                raise ValueError(f"`sensitivity.{key}` are not all in `models.{key}`")
         return self
 
     @model_validator(mode="after")

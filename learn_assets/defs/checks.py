@@ -32,6 +32,11 @@ CELLED = (
     "nephritis_evaluation",
     "severe_outcome_evaluation",
     "genetic_stratification",
+    "repeated_cross_validation",
+    "temporal_validation",
+    "learning_curve",
+    "imbalance_sensitivity",
+    "nested_selection",
     "external_validation",
     "site_differences",
 )

@@ -8,6 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 DATA_TABLES = "data_tables"
 COHORT_TABLES = "cohort_tables"
 RISK_MODELS = "risk_models"
+SENSITIVITY = "sensitivity"
 TRANSFER = "transfer"
 RESULTS = "results"
 
@@ -37,21 +38,30 @@ CELL_ASSETS = (
 )
 # What follows from a change of champion without any training.
 CHAMPION_ASSETS = ("champion", "model_bundle", "risk_scores")
+# A stage of its own: one question more must not train the models again.
+SENSITIVITY_ASSETS = (
+    "repeated_cross_validation",
+    "temporal_validation",
+    "learning_curve",
+    "imbalance_sensitivity",
+    "nested_selection",
+)
 # A stage of its own: a bundle that arrives must not train this site's models again.
 TRANSFER_ASSETS = ("external_validation", "site_differences")
-RESULT_ASSETS = ("study_report",)
+RESULT_ASSETS = ("window_leaderboard", "encoder_leaderboard", "study_report")
 
 
 def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
     """Return the stages: tables, each window, each cell, other sites' models, then the report."""
     windows = dg.AssetSelection.assets(*WINDOW_ASSETS)
     cells = dg.AssetSelection.assets(*CELL_ASSETS)
+    sensitivity = dg.AssetSelection.assets(*SENSITIVITY_ASSETS)
     transfer = dg.AssetSelection.assets(*TRANSFER_ASSETS)
     report = dg.AssetSelection.assets(*RESULT_ASSETS)
     return [
         dg.define_asset_job(
             DATA_TABLES,
-            dg.AssetSelection.all() - windows - cells - transfer - report,
+            dg.AssetSelection.all() - windows - cells - sensitivity - transfer - report,
             description="Everything that no window changes: ingest, validation, vocabulary, texts.",
         ),
         dg.define_asset_job(
@@ -65,9 +75,16 @@ def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
             description="Embeddings, models, scores and performance of one window and encoder.",
         ),
         dg.define_asset_job(
+            SENSITIVITY,
+            sensitivity,
+            description="Repeats, later patients, fewer patients, rare cases, choice of a cell.",
+        ),
+        dg.define_asset_job(
             TRANSFER,
             transfer,
             description="Other sites' models on the patients of one window and encoder.",
         ),
-        dg.define_asset_job(RESULTS, report, description="The report of the study."),
+        dg.define_asset_job(
+            RESULTS, report, description="Leaderboards over all cells, and the report."
+        ),
     ]

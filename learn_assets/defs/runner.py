@@ -14,7 +14,14 @@ from dagster._core.instance.ref import InstanceRef
 from learn_assets.cohort.windows import Window
 from learn_assets.defs import jobs
 from learn_assets.defs.partitions import cell_key
-from learn_assets.defs.stages import StageRun, cell_runs, data_run, transfer_runs, window_runs
+from learn_assets.defs.stages import (
+    StageRun,
+    cell_runs,
+    data_run,
+    sensitivity_runs,
+    transfer_runs,
+    window_runs,
+)
 from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
 from learn_assets.lake import Lake, private_folder
 from learn_assets.study import EncoderChoice, Study
@@ -172,7 +179,7 @@ def _progression_outcomes(
         yield outcome
         if outcome.status == "failed":
             failed_cells.add(run.partition_key)
-    for run in transfer_runs(study, lake):
+    for run in (*sensitivity_runs(study, lake), *transfer_runs(study, lake)):
         if run.partition_key in failed_cells:
             yield StageOutcome(run, "blocked", 0.0, "this cell has no models of its own")
             continue

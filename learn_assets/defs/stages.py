@@ -91,6 +91,22 @@ def cell_runs(study: Study, lake: Lake) -> list[StageRun]:
     ]
 
 
+def sensitivity_runs(study: Study, lake: Lake) -> list[StageRun]:
+    """Return one run a cell, in the order of the study."""
+    return [
+        StageRun(
+            jobs.SENSITIVITY,
+            inputs := provenance.sensitivity_inputs(study, lake, window, encoder),
+            provenance.is_current(
+                lake, jobs.SENSITIVITY_ASSETS, inputs, window, encoder, checked=TABLES
+            ),
+            cell_key(window, encoder),
+        )
+        for window in study.windows
+        for encoder in study.encoders
+    ]
+
+
 def transfer_runs(study: Study, lake: Lake) -> list[StageRun]:
     """Return one run a cell when the study names models of other sites, else none."""
     if not study.external_models:

@@ -132,6 +132,27 @@ def cross_validate(
     return CrossValidation(ordered, tuple(sorted(warnings)))
 
 
+def predict_split(
+    blocks: FeatureBlocks,
+    labels: Labels,
+    training: IndexVector,
+    held_out: IndexVector,
+    protocol: ModelingProtocol,
+    *,
+    fold: int = 0,
+    workers: int | None = None,
+) -> CrossValidation:
+    """Return predictions for some patients of models that learned from others, in one split.
+
+    training, held_out: row numbers of the blocks. LeakError when a patient is in both.
+    """
+    split = _Split(fold, training, held_out)
+    frames, warnings = _run_fold(blocks, labels, split, protocol, workers)
+    frame = pl.concat([pl.DataFrame(schema=CROSS_VALIDATION_SCHEMA), *frames])
+    ordered = frame.sort("feature_set", "learner", "patient_id")
+    return CrossValidation(ordered, tuple(sorted(set(warnings))))
+
+
 def fit_grid(
     matrix: FloatMatrix,
     labels: Labels,

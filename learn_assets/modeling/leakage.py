@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 import polars as pl
 
 from learn_assets.modeling.features import DuplicatePatientError
@@ -69,6 +72,13 @@ def assert_one_fold_per_patient(predictions: pl.DataFrame) -> None:
     repeated = per_patient.filter(pl.col("rows") > 1)["patient_id"].n_unique()
     if repeated:
         raise DuplicatePatientError(f"{repeated} patients have two rows in one fold of a model")
+
+
+def assert_known_before(known_on: Sequence[date], cut: date) -> None:
+    """Raise LeakError when a label that is learned from was known only on or after a day."""
+    late = sum(day >= cut for day in known_on)
+    if late:
+        raise LeakError(f"{late} labels that are learned from were not known before {cut}")
 
 
 def assert_disjoint(training_ids: list[str], held_out_ids: list[str]) -> None:

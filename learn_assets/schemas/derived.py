@@ -109,6 +109,13 @@ class ExclusionEvents(Table):
     first_date: pl.Date = pa.Field(nullable=True, description="Empty: a flag without a date.")
 
 
+class OutcomeConfirmation(Table):
+    """Since when the outcome of each patient who has it is known."""
+
+    patient_id: str = pa.Field(unique=True, description="Person.")
+    confirmed_date: pl.Date = pa.Field(description="Last of the days that the rule asks for.")
+
+
 class SevereOutcomeEvents(Table):
     """First day of each severe outcome."""
 

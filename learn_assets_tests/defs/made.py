@@ -131,7 +131,7 @@ class MadeStudy:
         key: Any = None
         if window is not None:
             key = self.study.windows[window].key
-            if job in {"risk_models", "transfer"}:
+            if job in {"risk_models", "sensitivity", "transfer"}:
                 key = dg.MultiPartitionKey({"window": key, "encoder": ENCODER})
         with self.active():
             prepare_dagster_home(self.home)
@@ -169,6 +169,10 @@ class MadeStudy:
     def cell_label(self, number: int) -> str:
         """Return the label of a cell's run."""
         return f"risk_models {ENCODER}|{self.study.windows[number].key}"
+
+    def sensitivity_label(self, number: int) -> str:
+        """Return the label of a run of a window's sensitivity analyses."""
+        return f"sensitivity {ENCODER}|{self.study.windows[number].key}"
 
     def copy(self, home: Path, study: Study | None = None) -> MadeStudy:
         """Return a copy of the lake that a test may change, without its past runs."""

@@ -95,6 +95,8 @@ def test_a_failed_window_blocks_its_cell_alone(copied: MadeStudy) -> None:
         other.window_label(1): "failed",
         other.cell_label(0): "made",
         other.cell_label(1): "blocked",
+        other.sensitivity_label(0): "made",
+        other.sensitivity_label(1): "blocked",
         "results": "made",
     }
     assert SECRET not in "".join(outcome.reason for outcome in outcomes.values())

@@ -14,7 +14,7 @@ from learn_assets_tests.defs.made import MadeStudy
 
 # What is not one table: four files of a release, models, a page.
 NOT_A_TABLE = {"rxnorm_release", "trained_models", "champion", "model_bundle", "study_report"}
-JOBS = ("data_tables", "cohort_tables", "risk_models", "transfer", "results")
+JOBS = ("data_tables", "cohort_tables", "risk_models", "sensitivity", "transfer", "results")
 
 
 def test_every_asset_has_owner_group_kinds_and_description(definitions: dg.Definitions) -> None:
@@ -76,6 +76,9 @@ def test_nothing_is_read_that_no_asset_makes(definitions: dg.Definitions) -> Non
         ("patient_embeddings", "cross_validation"),
         ("trained_models", "risk_scores"),
         ("performance", "study_report"),
+        ("outcome_confirmation", "temporal_validation"),
+        ("nested_selection", "window_leaderboard"),
+        ("nested_selection", "encoder_leaderboard"),
     ],
 )
 def test_lineage_leads_from_raw_files_to_the_page(
@@ -117,5 +120,6 @@ def test_resource_overrides_replace_the_lake(made: MadeStudy) -> None:
     pages = [
         event.materialization.metadata["page"].value
         for event in result.get_asset_materialization_events()
+        if "page" in event.materialization.metadata
     ]
     assert pages == [str(made.lake.root / "report" / "study_report.html")]

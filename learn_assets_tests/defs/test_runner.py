@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from learn_assets.defs.jobs import CELL_ASSETS
+from learn_assets.defs.jobs import CELL_ASSETS, RESULT_ASSETS, SENSITIVITY_ASSETS
 from learn_assets_tests.defs.made import (
     DATA,
     ENCODER,
@@ -26,6 +26,7 @@ NEW = {"LIS": 180, "BP": 0, "FUP": 730}
 IMPOSSIBLE = {"LIS": 30_000, "BP": 0, "FUP": 365}
 MODEL_FOLDERS = {"trained_models", "champion", "model_bundle"}
 CELL_TABLES = tuple(asset for asset in CELL_ASSETS if asset not in MODEL_FOLDERS)
+MADE_FROM_MODELS = {*CELL_ASSETS, *SENSITIVITY_ASSETS, *RESULT_ASSETS}
 
 
 def test_a_fresh_study_makes_everything(made: MadeStudy) -> None:
@@ -34,6 +35,7 @@ def test_a_fresh_study_makes_everything(made: MadeStudy) -> None:
             DATA,
             *(made.window_label(number) for number in range(2)),
             *(made.cell_label(number) for number in range(2)),
+            *(made.sensitivity_label(number) for number in range(2)),
             RESULTS,
         ),
         "made",
@@ -66,11 +68,12 @@ def test_another_seed_of_the_models_remakes_the_cells_alone(copied: MadeStudy) -
     before = table_stamps(copied.lake)
     outcomes = statuses(other.materialize())
     made = {label for label, status in outcomes.items() if status == "made"}
-    assert made == {other.cell_label(0), other.cell_label(1), RESULTS}
+    cells = {other.cell_label(number) for number in range(2)}
+    assert made == {*cells, *(other.sensitivity_label(number) for number in range(2)), RESULTS}
     after = table_stamps(copied.lake)
     moved = {name for name in before if before[name] != after[name]}
     assert moved
-    assert {Path(name).name.split(".")[0] for name in moved} <= set(CELL_TABLES)
+    assert {Path(name).name.split(".")[0] for name in moved} <= MADE_FROM_MODELS
     assert other.latest("patient_embeddings", other.cell_key(0))["chunks_embedded"] == 0
 
 
@@ -85,6 +88,8 @@ def test_a_failing_cell_leaves_the_others_untouched(copied: MadeStudy) -> None:
         other.window_label(1): "current",
         other.cell_label(0): "failed",
         other.cell_label(1): "made",
+        other.sensitivity_label(0): "blocked",
+        other.sensitivity_label(1): "made",
         RESULTS: "made",
     }
     assert "contract" in outcomes[other.cell_label(0)].reason
@@ -92,6 +97,7 @@ def test_a_failing_cell_leaves_the_others_untouched(copied: MadeStudy) -> None:
     again = statuses(other.materialize())
     assert [label for label, status in again.items() if status == "made"] == [
         other.cell_label(0),
+        other.sensitivity_label(0),
         RESULTS,
     ]
 
@@ -101,8 +107,13 @@ def test_a_window_added_later_runs_alone(copied: MadeStudy) -> None:
     before = table_stamps(copied.lake)
     outcomes = statuses(other.materialize())
     made = {label for label, status in outcomes.items() if status == "made"}
-    assert made == {other.window_label(2), other.cell_label(2), RESULTS}
+    assert made == {
+        *(other.window_label(2), other.cell_label(2), other.sensitivity_label(2)),
+        RESULTS,
+    }
     after = table_stamps(copied.lake)
+    # What compares all windows has one more; every other table is as it was.
+    before = {name: stamp for name, stamp in before.items() if "leaderboard" not in name}
     assert {name: after[name] for name in before} == before
     assert other.latest("patient_embeddings", other.cell_key(2))["chunks_embedded"] == 0
 

@@ -1,0 +1,81 @@
+"""Group evaluation, leaderboards: all cells side by side, and an honest number for the best."""
+
+import dagster as dg
+import polars as pl
+
+from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
+from learn_assets.defs.partitions import on_all_cells
+from learn_assets.defs.resources import LakeResource
+from learn_assets.evaluation.leaderboard import CellName, leaderboard
+from learn_assets.lake import Lake
+from learn_assets.library_errors import values_hidden
+from learn_assets.modeling.sensitivity import selection_model
+from learn_assets.reporting.sensitivity import leaderboard_table
+from learn_assets.reporting.sensitivity_figures import cell_heat_map
+from learn_assets.study import Study
+
+
+def leaderboard_assets(study: Study) -> list[dg.AssetsDefinition]:
+    """Return both leaderboards."""
+    return [
+        _leaderboard(study, "window", "AUROC by window, and of the window that others chose."),
+        _leaderboard(study, "encoder", "AUROC by encoder, and of the encoder that others chose."),
+    ]
+
+
+def _leaderboard(study: Study, over: str, description: str) -> dg.AssetsDefinition:
+    name = f"{over}_leaderboard"
+
+    @dg.asset(
+        name=name,
+        group_name="evaluation",
+        owners=[study.owner],
+        kinds={"polars", "parquet"},
+        deps=[on_all_cells("performance"), on_all_cells("nested_selection")],
+        metadata={COLUMN_SCHEMA: column_schema(name)},
+        description=description,
+    )
+    def board(lake: LakeResource) -> dg.MaterializeResult:
+        opened = lake.open()
+        with values_hidden():
+            performance = _finished(study, opened, "performance")
+            model = selection_model(study)
+            table = leaderboard(
+                performance,
+                _finished(study, opened, "nested_selection"),
+                _groups(study, over),
+                model,
+                over=over,
+                minimum_cell=study.privacy.minimum_cell,
+            )
+            stamp = opened.write(name, table)
+        cells = len(study.windows) * len(study.encoders)
+        return table_result(
+            study,
+            name,
+            stamp,
+            synthetic_data=str(study.synthetic),
+            cells_without_results=cells - len(performance),
+            auroc=dg.MetadataValue.md(leaderboard_table(table, model)),
+            heat_map=figure_entry(cell_heat_map(table, *model, name.replace("_", "-"))),
+        )
+
+    return board
+
+
+def _finished(study: Study, lake: Lake, table: str) -> dict[CellName, pl.DataFrame]:
+    """Return a table of every cell that has it, in the order of the study."""
+    return {
+        CellName(window.key, encoder.id): lake.read(table, window, encoder.id)
+        for window in study.windows
+        for encoder in study.encoders
+        if lake.stamp(table, window, encoder.id) is not None
+    }
+
+
+def _groups(study: Study, over: str) -> dict[str, list[CellName]]:
+    """Return the cells that are chosen from, by what they share."""
+    windows, encoders = [item.key for item in study.windows], [item.id for item in study.encoders]
+    if over == "window":
+        return {encoder: [CellName(window, encoder) for window in windows] for encoder in encoders}
+    return {window: [CellName(window, encoder) for encoder in encoders] for window in windows}

@@ -1,0 +1,125 @@
+"""Learning curves: subsets grow into each other, the end is the study's own result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learn_assets.evaluation.discrimination import auroc, delong
+from learn_assets.evaluation.learning_curve import (
+    curve_sizes,
+    draws_of,
+    learning_curve,
+    mean_auroc,
+    nested_subset,
+)
+from learn_assets.modeling.cross_validation import cross_validate, stratified_folds
+from learn_assets.modeling.pipeline import build_cell
+from learn_assets_tests.modeling.site import SMALL, cell_tables
+
+LINEAR = replace(SMALL, learners=("elastic_net",), feature_sets=("count", "embedding"))
+
+
+@given(
+    seed=st.integers(0, 1000),
+    cases=st.integers(2, 40),
+    controls=st.integers(2, 200),
+    smaller=st.integers(8, 60),
+)
+def test_subsets_are_nested_stratified_and_hold_two_of_each(
+    seed: int, cases: int, controls: int, smaller: int
+) -> None:
+    labels = np.repeat([1, 0], [cases, controls]).astype(np.int8)
+    size = min(smaller, len(labels) - 1)
+    larger = min(2 * size, len(labels) - 1)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    few, many = (set(nested_subset(labels, order, wanted).tolist()) for wanted in (size, larger))
+    assert len(few) == size
+    assert few <= many
+    taken = int(labels[sorted(many)].sum())
+    assert taken >= 2
+    assert larger - taken >= 2 or size < 4
+    assert abs(taken - larger * cases / len(labels)) <= 2
+
+
+def test_sizes_double_and_large_sets_are_drawn_once() -> None:
+    assert curve_sizes(8, 100) == (8, 16, 32, 64)
+    assert curve_sizes(8, 64) == (8, 16, 32)
+    assert curve_sizes(8, 8) == ()
+    assert [draws_of(size, 100, 3) for size in (8, 33, 34, 51, 64)] == [3, 3, 2, 1, 1]
+
+
+def test_the_mean_of_draws_has_the_variance_of_patients_and_of_training_sets() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat([1, 0], [30, 70])
+    folds = np.arange(100) % 2
+    scores = random.normal(size=(3, 100)) + labels
+    found = mean_auroc(scores, labels, folds)
+    single = [auroc(row, labels, folds=folds).estimate for row in scores]
+    assert found.estimate == pytest.approx(np.mean(single))
+    covariance = delong(scores, labels, folds).covariance
+    variance = np.ones(3) @ covariance @ np.ones(3) / 9 + np.var(single, ddof=1) / 3
+    logit = np.log(found.estimate / (1 - found.estimate))
+    error = np.sqrt(variance) / (found.estimate * (1 - found.estimate))
+    assert found.lower == pytest.approx(1 / (1 + np.exp(-(logit - 1.959964 * error))), abs=1e-6)
+    alone = mean_auroc(scores[:1], labels, folds)
+    assert alone == pytest.approx(auroc(scores[0], labels, folds=folds))
+
+
+def test_a_curve_rises_to_the_result_of_the_study_itself() -> None:
+    cell = build_cell(cell_tables(labeled=240, signal=3.0), LINEAR)
+    blocks = cell.blocks.rows(cell.labeled)
+    whole = cross_validate(blocks, cell.labels, LINEAR).frame
+    curve = learning_curve(blocks, cell.labels, LINEAR, whole, smallest=8, draws=2)
+    models = {*curve.select("feature_set", "learner").iter_rows()}
+    assert models == {
+        ("age_sex", "elastic_net"),
+        ("count", "elastic_net"),
+        ("embedding", "elastic_net"),
+    }
+    sizes = curve.filter(pl.col("feature_set") == "embedding")["training_patients"].to_list()
+    assert sizes == [8, 16, 32, 64, 128, 160]
+    for (feature_set, learner), points in curve.group_by("feature_set", "learner"):
+        own = whole.filter(pl.col("feature_set") == feature_set, pl.col("learner") == learner)
+        scores, labels, folds = (own[name].to_numpy() for name in ("probability", "label", "fold"))
+        last = points.sort("training_patients")[-1]
+        expected = auroc(scores, labels, folds=folds)
+        assert last["auroc"].item() == pytest.approx(expected.estimate)
+        assert last["upper"].item() == pytest.approx(expected.upper)
+    counts = curve.filter(pl.col("feature_set") == "count").sort("training_patients")
+    # Eight patients have no count that eleven share, yet their curve starts above nothing.
+    assert counts["auroc"][0] != 0.5
+    assert counts["auroc"][-1] > counts["auroc"][0] + 0.05
+
+
+def test_held_out_patients_teach_no_point_of_the_curve() -> None:
+    cell = build_cell(cell_tables(signal=2.0), LINEAR)
+    blocks, labels = cell.blocks.rows(cell.labeled), cell.labels
+    whole = cross_validate(blocks, labels, LINEAR).frame
+    folds = stratified_folds(blocks.patient_ids, labels, LINEAR.folds, LINEAR.seed)
+    # Within the fold ranks stay as they are: all of its patients get the same absurd age.
+    aged = blocks.demographics.copy()
+    aged[folds == 0, 0] += 500
+    curves = [
+        learning_curve(changed, labels, LINEAR, whole, smallest=32, draws=1)
+        for changed in (blocks, replace(blocks, demographics=aged))
+    ]
+    few = [
+        curve.filter(pl.col("feature_set") == "embedding", pl.col("training_patients") == 32).drop(
+            "feature_set", "learner"
+        )
+        for curve in curves
+    ]
+    assert few[0].equals(few[1])
+
+
+def test_nothing_judged_is_no_curve() -> None:
+    cell = build_cell(cell_tables(), LINEAR)
+    blocks = cell.blocks.rows(cell.labeled)
+    whole = cross_validate(blocks, cell.labels, LINEAR).frame.clear()
+    assert learning_curve(blocks, cell.labels, LINEAR, whole, smallest=8, draws=1).is_empty()
