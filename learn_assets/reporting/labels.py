@@ -28,6 +28,9 @@ LEARNERS = {
 _PLAIN_WORDS = ("elastic_net", "random_forest", "survival_forest")
 METRICS = {
     "scaled_brier": "Scaled Brier score",
+    "log_loss": "Log loss",
+    "positive_predictive_value": "PPV",
+    "negative_predictive_value": "NPV",
     "ici": "ICI",
     "e50": "E50",
     "e90": "E90",
@@ -58,6 +61,9 @@ def feature_set_rank(name: str) -> int:
 
 def metric_label(name: str) -> str:
     """Return the words for a metric; an unknown one is shown as it is written."""
+    measure, _, specificity = name.partition("_at_specificity_")
+    if specificity:
+        return f"{METRICS.get(measure, in_words(measure))} at specificity {specificity}"
     return METRICS.get(name, in_words(name))
 
 

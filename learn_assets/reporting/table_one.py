@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -17,23 +16,27 @@ from learn_assets.evaluation.balance import (
     standardized_mean_difference,
 )
 from learn_assets.evaluation.discrimination import FloatVector
-from learn_assets.reporting.disclosure import WITHHELD, shown
+from learn_assets.evaluation.subgroups import UNKNOWN, subgroup_attributes
+from learn_assets.reporting.disclosure import WITHHELD, hidden_groups, shown
 from learn_assets.reporting.document import Column, Table
 from learn_assets.reporting.values import MISSING, Value, number, words
 
 _YEAR = 365.25
-_SEXES = {"F": "Women", "M": "Men", "U": "Unknown"}
-_AGE_BANDS = (0, 30, 45, 60, 131)
-_UNKNOWN, _OTHER = "Unknown", "Other"
-_MOST_CATEGORIES = 8
+_CATEGORIES = {
+    "sex": "Sex",
+    "age_band": "Age band, years",
+    "race": "Race",
+    "ethnicity": "Ethnicity",
+}
+_OTHER = "other"
 
 
 @dataclass(frozen=True)
 class LabeledPatients:
     """Labeled patients of a window, row by row.
 
-    frame: label (1 case), sex, age_at_index, and of what follows those that the lake has: race,
-    ethnicity, history_days, diagnosis, procedure, medication (records before the index date),
+    frame: label (1 case), sex, age_band, age_at_index, and of what follows those that the lake has:
+    race, ethnicity, history_days, diagnosis, procedure, medication (records before the index date),
     charlson, time_to_event_days, index_year.
     """
 
@@ -73,13 +76,24 @@ def labeled_patients(
     index_events: pl.DataFrame | None,
     record_totals: pl.DataFrame | None,
     charlson: pl.DataFrame | None,
+    age_bands: Sequence[int],
 ) -> LabeledPatients:
-    """Join what the lake knows about labeled patients; tables that are None are left out."""
-    frame = cohort.filter(pl.col("label").is_not_null())
-    if patient is not None:
-        frame = frame.join(
-            patient.select("patient_id", "race", "ethnicity"), on="patient_id", how="left"
-        )
+    """Join what the lake knows about labeled patients; tables that are None are left out.
+
+    Groups are those of `subgroup_performance`: two ways to cut the same patients could be
+    subtracted from each other.
+    """
+    groups = subgroup_attributes(cohort, _races(cohort, patient), age_bands)
+    frame = (
+        cohort.filter(pl.col("label").is_not_null())
+        .drop("sex")
+        .join(groups, on="patient_id", how="left")
+    )
+    if patient is None:
+        frame = frame.drop("race")
+    else:
+        ethnicity = patient.select("patient_id", pl.col("ethnicity").fill_null(UNKNOWN))
+        frame = frame.join(ethnicity, on="patient_id", how="left")
     if index_events is not None:
         first = index_events.select("patient_id", "first_record_date")
         frame = frame.join(first, on="patient_id", how="left").with_columns(
@@ -95,6 +109,11 @@ def labeled_patients(
     if charlson is not None:
         frame = frame.join(charlson, on="patient_id", how="left")
     return LabeledPatients(frame.sort("patient_id"))
+
+
+def _races(cohort: pl.DataFrame, patient: pl.DataFrame | None) -> pl.DataFrame:
+    unknown = pl.lit(None, dtype=pl.String).alias("race")
+    return cohort.select("patient_id", unknown) if patient is None else patient
 
 
 def table_one(patients: LabeledPatients, minimum_cell: int) -> Table | None:
@@ -139,34 +158,20 @@ def _patients(size: int, whole: int) -> Value:
 
 def _categorical(patients: LabeledPatients, minimum_cell: int) -> Iterator[tuple[Value, ...]]:
     frame = patients.frame
-    known_sex = pl.col("sex").replace_strict(_SEXES, default=_UNKNOWN)
-    variables = {"Sex": frame.select(known_sex).to_series(), "Age band": _age_bands(frame)}
-    for column in ("race", "ethnicity"):
+    for column, name in _CATEGORIES.items():
         if column in frame.columns:
-            variables[column.capitalize()] = _merged(frame[column], minimum_cell)
-    for name, levels in variables.items():
-        yield from _category_rows(name, levels, frame["label"], minimum_cell)
-
-
-def _age_bands(frame: pl.DataFrame) -> pl.Series:
-    band = pl.lit(_UNKNOWN)
-    for low, high in pairwise(_AGE_BANDS):
-        name = f"{low} to {high - 1}" if high < _AGE_BANDS[-1] else f"{low} or more"
-        name = f"Under {high}" if low == 0 else name
-        inside = (pl.col("age_at_index") >= low) & (pl.col("age_at_index") < high)
-        band = pl.when(inside).then(pl.lit(name)).otherwise(band)
-    return frame.select(band.alias("band")).to_series()
+            levels = _merged(frame[column], minimum_cell)
+            yield from _category_rows(name, levels, frame["label"], minimum_cell)
 
 
 def _merged(values: pl.Series, minimum_cell: int) -> pl.Series:
-    """Return the levels as the site words them, rare ones and those beyond the first few as one."""
-    known = values.fill_null(_UNKNOWN)
-    sizes = known.value_counts(sort=True, name="patients")
-    common = sizes.filter(pl.col("patients") >= minimum_cell).sort(
-        "patients", known.name, descending=[True, False]
-    )
-    kept = common[known.name].head(_MOST_CATEGORIES).to_list()
-    return pl.select(pl.when(known.is_in(kept)).then(known).otherwise(pl.lit(_OTHER))).to_series()
+    """Return the levels as they are worded, those of few patients as one."""
+    known = values.fill_null(UNKNOWN)
+    sizes = known.value_counts(name="patients")
+    rare = sizes.filter(pl.col("patients") < minimum_cell)[known.name].to_list()
+    return pl.select(
+        pl.when(known.is_in(rare)).then(pl.lit(_OTHER)).otherwise(known).alias(known.name)
+    ).to_series()
 
 
 def _category_rows(
@@ -175,7 +180,7 @@ def _category_rows(
     order = _ordered(levels)
     cases = [int(((levels == level) & (labels == 1)).sum()) for level in order]
     controls = [int(((levels == level) & (labels == 0)).sum()) for level in order]
-    hidden = hidden_rows(cases, controls, minimum_cell)
+    hidden = hidden_groups(list(zip(cases, controls, strict=True)), minimum_cell)
     difference = None if hidden else standardized_category_difference(cases, controls)
     totals = sum(cases) + sum(controls), sum(cases), sum(controls)
     for place, level in enumerate(order):
@@ -189,41 +194,22 @@ def _category_rows(
         yield words(name), words(level), *texts, gap
 
 
-def hidden_rows(cases: Sequence[int], controls: Sequence[int], minimum_cell: int) -> set[int]:
-    """Return the rows of a table of two columns that must be hidden, whole, with their total.
-
-    Column totals are known, so what is hidden must not sum to a small number in either column.
-    """
-    columns = (cases, controls)
-    hidden = {
-        row
-        for row in range(len(cases))
-        if any(shown(column[row], minimum_cell).value is None for column in columns)
-    }
-    others = sorted(
-        (row for row in range(len(cases)) if row not in hidden),
-        key=lambda row: (cases[row] + controls[row], row),
-    )
-    for row in others:
-        sums = [sum(column[chosen] for chosen in hidden) for column in columns]
-        if any(shown(total, minimum_cell).value is None for total in sums):
-            hidden.add(row)
-    return hidden
-
-
 def _hidden(part: int, minimum_cell: int) -> Value:
     masked = shown(part, minimum_cell)
     return words(masked.text if masked.value is None else WITHHELD)
 
 
 def _ordered(levels: pl.Series) -> list[str]:
-    """Return levels as they are listed: bands by age, else the most frequent first; rest last."""
-    names = sorted(levels.unique().to_list())
-    sizes = {name: int((levels == name).sum()) for name in names}
-    last = (_OTHER, _UNKNOWN)
-    if any(name.startswith("Under ") for name in names):
-        return sorted(names, key=lambda name: (name in last, not name.startswith("Under "), name))
-    return sorted(names, key=lambda name: (last.index(name) if name in last else -1, -sizes[name]))
+    """Return bands by age, other levels the most frequent first, what is left over last."""
+    sizes = dict(levels.value_counts(name="patients").iter_rows())
+    last = (_OTHER, UNKNOWN)
+    banded = levels.name == "age_band"
+
+    def place(name: str) -> tuple[bool, bool, int, str]:
+        frequent = 0 if banded else -sizes[name]
+        return name in last, banded and not name.startswith("under "), frequent, name
+
+    return sorted(sizes, key=place)
 
 
 def _continuous(patients: LabeledPatients, minimum_cell: int) -> Iterator[tuple[Value, ...]]:
@@ -252,7 +238,7 @@ def _missing_row(
     if not lacking[0]:
         return
     have = [len(values) - gap for values, gap in zip(groups, lacking, strict=True)]
-    hidden = hidden_rows([lacking[1], have[1]], [lacking[2], have[2]], minimum_cell)
+    hidden = hidden_groups([(lacking[1], lacking[2]), (have[1], have[2])], minimum_cell)
     texts = [
         _hidden(gap, minimum_cell) if hidden else _patients(gap, len(values))
         for gap, values in zip(lacking, groups, strict=True)

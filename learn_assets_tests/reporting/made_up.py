@@ -49,7 +49,7 @@ def fill_lake(study: Study, folder: Path, *, labeled: int = 700, cases: int = 10
     lake = Lake(folder / study.name)
     random = np.random.default_rng(5)
     for window in study.windows:
-        _write_cohort(lake, window, labeled, cases, random)
+        write_cohort(lake, window, labeled, cases, random)
     first = study.windows[0]
     predictions = _predictions(labeled, cases, random)
     lake.write("cross_validation", predictions, window=first, encoder="minilm")
@@ -89,6 +89,11 @@ def _write_patients(lake: Lake, random: np.random.Generator) -> None:
     lake.write("int_record_totals", totals)
     charlson = {"charlson_1987": random.poisson(1, rows), "charlson_2011": random.poisson(1, rows)}
     lake.write("charlson_index", pl.DataFrame({"patient_id": ids, **charlson}))
+    write_codes(lake)
+
+
+def write_codes(lake: Lake) -> None:
+    """Write the outcome's code list and that of the index event."""
     codes = pl.DataFrame(
         {
             "list": ["systemic_lupus_erythematosus", "antinuclear_antibody"],
@@ -144,9 +149,10 @@ def _write_outcomes(
     lake.write("genetic_stratification", stratified.frame, **place)
 
 
-def _write_cohort(
+def write_cohort(
     lake: Lake, window: Window, labeled: int, cases: int, random: np.random.Generator
 ) -> None:
+    """Write attrition and cohort of a window: cases first, then controls, then the unlabeled."""
     names, reasons, remaining = zip(*ATTRITION, strict=True)
     attrition = pl.DataFrame(
         {

@@ -76,6 +76,7 @@ def _table_one(window: WindowContext, cohort: pl.DataFrame) -> Block:
         charlson=None
         if charlson is None
         else charlson.select("patient_id", pl.col(f"charlson_{weights}").alias("charlson")),
+        age_bands=window.study.evaluation.age_bands,
     )
     made = table_one(patients, window.minimum_cell)
     if made is None:

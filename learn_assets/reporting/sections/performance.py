@@ -218,7 +218,7 @@ def _further_metrics(models: Sequence[ModelResult]) -> Table | None:
 
 def _metric(model: ModelResult, name: str) -> Value:
     found = model.metrics.get(name)
-    is_share = name.startswith(("sensitivity", "specificity", "ppv", "npv"))
+    is_share = name.startswith(("sensitivity", "positive_predictive", "negative_predictive"))
     return share(found) if is_share else estimate(found, 3)
 
 
