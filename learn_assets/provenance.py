@@ -52,6 +52,9 @@ CELL_TABLES = (
     "charlson_index",
     "genetic_score",
     "patient",
+    "code_description",
+    "packaged_description",
+    "terminology",
 )
 SENSITIVITY_TABLES = ("outcome_confirmation",)
 

@@ -26,6 +26,7 @@ CELLED = (
     "comparisons",
     "net_benefit",
     "subgroup_performance",
+    "explanations",
     "risk_scores",
     "time_to_event_scores",
     "time_to_event_performance",

@@ -30,6 +30,7 @@ CELL_ASSETS = (
     "comparisons",
     "net_benefit",
     "subgroup_performance",
+    "explanations",
     "time_to_event_scores",
     "time_to_event_performance",
     "nephritis_evaluation",

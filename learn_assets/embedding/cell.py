@@ -38,6 +38,11 @@ def cell_narratives(study: Study, lake: Lake, window: Window) -> pl.LazyFrame:
     return _of_cell(study, lake, window, "narratives")
 
 
+def cell_mentions(study: Study, lake: Lake, window: Window) -> pl.LazyFrame:
+    """Return the concept mentions of everyone in a window's cohort or scoring population."""
+    return _of_cell(study, lake, window, "concept_mentions")
+
+
 def embed_cell(
     study: Study, lake: Lake, window: Window, choice: EncoderChoice, *, progress: bool = True
 ) -> EmbeddedCell:
@@ -65,7 +70,7 @@ def _frames(
 ) -> Iterator[pl.DataFrame]:
     if choice.mode == "concept":
         half_life = choice.half_life_days or DEFAULT_HALF_LIFE_DAYS
-        mentions = _of_cell(study, lake, window, "concept_mentions")
+        mentions = cell_mentions(study, lake, window)
         return concept_frames(mentions, run, half_life_days=half_life)
     # The table is sorted by patient and kind, and so is what is written from it.
     return run.frames(cell_narratives(study, lake, window).select("patient_id", "kind", "text"))

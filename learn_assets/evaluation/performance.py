@@ -198,10 +198,17 @@ def _measured(
     errors = _attempt(lambda: calibration_errors(scores, labels, resamples=resamples, seed=seed))
     for metric in _ERRORS:
         yield metric, errors if isinstance(errors, str) else getattr(errors, metric)
+    found_before: int | None = None
     for specificity in specificities:
         measure_point = partial(_point, model, specificity, resamples, seed)
         point = _attempt(measure_point) if few is None else few
-        yield from _at_point(point, specificity, minimum_cell)
+        if not isinstance(point, str):
+            point = _shown_point(point, found_before, minimum_cell)
+        if not isinstance(point, str):
+            found_before = point.found
+        for metric in _AT_SPECIFICITY:
+            name = at_specificity(metric, specificity)
+            yield name, point if isinstance(point, str) else getattr(point, metric)
 
 
 def _counts(labels: Labels, minimum_cell: int) -> Iterator[tuple[str, float | str]]:
@@ -232,15 +239,18 @@ def _point(
     )
 
 
-def _at_point(
-    point: OperatingPoint | str, specificity: float, minimum_cell: int
-) -> Iterator[tuple[str, Interval | str]]:
-    names = [at_specificity(metric, specificity) for metric in _AT_SPECIFICITY]
-    if not isinstance(point, str) and is_small(minimum_cell, point.found, point.missed):
-        # With the number of cases, sensitivity counts those on both sides of the threshold.
-        point = f"fewer than {minimum_cell} cases found or missed"
-    for metric, name in zip(_AT_SPECIFICITY, names, strict=True):
-        yield name, point if isinstance(point, str) else getattr(point, metric)
+def _shown_point(
+    point: OperatingPoint, found_before: int | None, minimum_cell: int
+) -> OperatingPoint | str:
+    """Return the point, or why it is withheld: sensitivity counts cases when their number is shown.
+
+    found_before: cases found at the specificity shown before it, from which these are a part.
+    """
+    if is_small(minimum_cell, point.found, point.missed):
+        return f"fewer than {minimum_cell} cases found or missed"
+    if found_before is not None and is_small(minimum_cell, found_before - point.found):
+        return f"fewer than {minimum_cell} cases between this specificity and the one before"
+    return point
 
 
 def _attempt(measure: Callable[[], _Measured]) -> _Measured | str:

@@ -64,7 +64,7 @@ class Explanations(Table):
     method: str = pa.Field(
         isin=["shap", "permutation", "occlusion"], description="How importance is measured."
     )
-    kind: str = pa.Field(description="Kind of record, or demographics or lab_result.")
+    kind: str = pa.Field(description="Kind of record, or `demographics`.")
     subject: str = pa.Field(description="Feature, block of features, or group of past records.")
     words: str = pa.Field(nullable=True, description="The subject in words.")
     metric: str = pa.Field(
@@ -75,6 +75,6 @@ class Explanations(Table):
     lower: pl.Float64 = pa.Field(nullable=True, description=_LOWER)
     upper: pl.Float64 = pa.Field(nullable=True, description=_UPPER)
     direction: pl.Float64 = pa.Field(
-        nullable=True, ge=-1, le=1, description="Above 0: more of it, higher risk."
+        nullable=True, ge=-1, le=1, description="Above 0: it raises the risk; size: how uniformly."
     )
     reason: str = pa.Field(nullable=True, description=_REASON)

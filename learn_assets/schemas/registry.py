@@ -55,6 +55,7 @@ TABLES: dict[str, type[Table]] = {
     "comparisons": derived.Comparisons,
     "net_benefit": evaluation.NetBenefit,
     "subgroup_performance": evaluation.SubgroupPerformance,
+    "explanations": evaluation.Explanations,
     "risk_scores": derived.RiskScores,
     "time_to_event_scores": outcomes.TimeToEventScores,
     "time_to_event_performance": outcomes.TimeToEventPerformance,

@@ -147,3 +147,17 @@ def test_the_study_chooses_the_specificities() -> None:
         "positive_predictive_value_at_specificity_0.70",
         "negative_predictive_value_at_specificity_0.70",
     ]
+
+
+def test_no_two_specificities_give_a_small_number_of_cases_by_subtraction() -> None:
+    close = (0.9, 0.905, 0.91, 0.92, 0.95)
+    result = performance(predictions(), minimum_cell=11, specificities=close, resamples=20)
+    named = result.frame.filter(pl.col("metric").str.starts_with("sensitivity"))
+    found = (named["estimate"] * 90).round().to_list()
+    assert 1 <= len(found) < len(close)
+    assert all(
+        first == second or abs(first - second) >= 11
+        for place, first in enumerate(found)
+        for second in found[place + 1 :]
+    )
+    assert any("the one before" in item.reason for item in result.absent)
