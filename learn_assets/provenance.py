@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from learn_assets import __version__
 from learn_assets.backend_options import SERVER_TRANSPORT
 from learn_assets.cohort.windows import Window
+from learn_assets.embedding.cell import POPULATIONS, texts_table
 from learn_assets.embedding.encoders import EncoderUnavailableError, find_encoder
 from learn_assets.lake import Lake
 from learn_assets.modeling.champion import ChampionError, champion_digest
@@ -61,6 +62,7 @@ SENSITIVITY_TABLES = ("outcome_confirmation",)
 # Whose code decides the tables of a stage; SQL is told by the hash of the dbt project.
 _DATA_CODE = ("sources", "synthetic", "validation", "vocabulary", "schemas")
 _CELL_CODE = ("embedding", "modeling", "evaluation")
+_EMBEDDING_CODE = ("embedding",)
 
 
 class Mark(BaseModel):
@@ -100,10 +102,8 @@ def window_inputs(study: Study, lake: Lake, window: Window) -> str:
 
 def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
     """Return the fingerprint of all that one cell's embeddings and models depend on."""
-    # Where an encoder runs may change without making its vectors stale.
-    chosen = encoder.model_dump_json(exclude={"ray": True, "server": set(SERVER_TRANSPORT)})
     rules = [
-        chosen,
+        _chosen(encoder),
         # More cross-validations leave the models as they are.
         study.models.model_dump_json(exclude={"repeats"}),
         *_texts([study.survival, study.counts, study.privacy, study.champion]),
@@ -122,6 +122,26 @@ def sensitivity_inputs(study: Study, lake: Lake, window: Window, encoder: Encode
     choice = str(len(study.windows) * len(study.encoders) > 1)
     tables = fingerprints(lake, SENSITIVITY_TABLES, window)
     return _digest([cell_inputs(study, lake, window, encoder), *asked, choice, *tables.values()])
+
+
+def embedding_tables(encoder: EncoderChoice) -> tuple[str, ...]:
+    """Return the tables that the embeddings of a cell are made from."""
+    return (texts_table(encoder), *POPULATIONS)
+
+
+def embedding_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
+    """Return the fingerprint of all that one cell's embeddings depend on: no choice of models."""
+    tables = fingerprints(lake, embedding_tables(encoder), window)
+    return _digest(
+        [
+            window.key,
+            encoder_revision(encoder),
+            code_hash(_EMBEDDING_CODE),
+            _chosen(encoder),
+            str(study.models.include_medication),
+            *tables.values(),
+        ]
+    )
 
 
 def transfer_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
@@ -289,6 +309,11 @@ def _manifest_hash(model: ExternalModel) -> str:
 def _counting(study: Study) -> str:
     # How many patients a feature needs is asked at training; the tables hold every feature.
     return study.counts.model_dump_json(exclude={"minimum_patients"})
+
+
+def _chosen(encoder: EncoderChoice) -> str:
+    # Where an encoder runs may change without making its vectors stale.
+    return encoder.model_dump_json(exclude={"ray": True, "server": set(SERVER_TRANSPORT)})
 
 
 def encoder_revision(encoder: EncoderChoice) -> str:

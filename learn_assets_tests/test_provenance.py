@@ -178,5 +178,5 @@ def test_another_model_in_an_encoders_folder_makes_its_cells_again(
 ) -> None:
     window, encoder = STUDY.windows[0], STUDY.encoders[0]
     before = provenance.cell_inputs(STUDY, lake, window, encoder)
-    monkeypatch.setattr(provenance, "_revision", lambda _: "another")
+    monkeypatch.setattr(provenance, "encoder_revision", lambda _: "another")
     assert provenance.cell_inputs(STUDY, lake, window, encoder) != before

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from learn_assets import provenance
 from learn_assets.defs.checks import check_result, judged, place_of
 from learn_assets.defs.metadata import COLUMN_SCHEMA, table_result
 from learn_assets.defs.partitions import cell_partitions, on_window
@@ -12,6 +13,9 @@ from learn_assets.embedding.statistics import EmbeddingStatistics
 from learn_assets.embedding.vectors import COLUMNS, check_vectors
 from learn_assets.study import Study
 from learn_assets.validation.contracts import CheckOutcome
+
+# A run may name the device, as torch spells it; the sensor does so when only the CPU has room.
+DEVICE_TAG = "learn_assets/device"
 
 
 def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
@@ -37,14 +41,21 @@ def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
     def patient_embeddings(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> dg.MaterializeResult:
-        with cell_step(context, study, lake) as step:
-            embedded = embed_cell(study, step.lake, step.window, step.encoder)
+        with cell_step(context, study, lake, provenance.embedding_inputs) as step:
+            embedded = embed_cell(
+                study,
+                step.lake,
+                step.window,
+                step.encoder,
+                device=context.run.tags.get(DEVICE_TAG),
+            )
             stats = embedded.statistics
             return table_result(
                 study,
                 "patient_embeddings",
                 embedded.stamp,
                 counts={"patients": embedded.patients},
+                windows_prepared=embedded.windows,
                 **_numbers(stats),
             )
 

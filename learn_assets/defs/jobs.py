@@ -9,6 +9,7 @@ DATA_TABLES = "data_tables"
 COHORT_TABLES = "cohort_tables"
 RISK_MODELS = "risk_models"
 SENSITIVITY = "sensitivity"
+EMBEDDINGS = "embeddings"
 TRANSFER = "transfer"
 RESULTS = "results"
 
@@ -37,6 +38,8 @@ CELL_ASSETS = (
     "severe_outcome_evaluation",
     "genetic_stratification",
 )
+# The part of a cell that a GPU does: the sensor asks for it alone, and trains nothing.
+EMBEDDING_ASSETS = ("patient_embeddings",)
 # What follows from a change of champion without any training.
 CHAMPION_ASSETS = ("champion", "model_bundle", "risk_scores")
 # A stage of its own: one question more must not train the models again.
@@ -79,6 +82,11 @@ def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
             SENSITIVITY,
             sensitivity,
             description="Repeats, later patients, fewer patients, rare cases, choice of a cell.",
+        ),
+        dg.define_asset_job(
+            EMBEDDINGS,
+            dg.AssetSelection.assets(*EMBEDDING_ASSETS),
+            description="Embeddings alone of one window and encoder; no model is trained.",
         ),
         dg.define_asset_job(
             TRANSFER,

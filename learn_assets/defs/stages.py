@@ -18,6 +18,7 @@ from learn_assets.sources.ingest import RAW_TABLES, source_fingerprint
 from learn_assets.study import EncoderChoice, Study
 
 WINDOW_STEPS = ("window_models",)
+_MODEL_STEPS = tuple(step for step in jobs.CELL_ASSETS if step not in jobs.EMBEDDING_ASSETS)
 DATA_STEPS = (
     *(f"raw_{table}" for table in RAW_TABLES),
     "rxnorm_release",
@@ -82,7 +83,8 @@ def cell_runs(study: Study, lake: Lake) -> list[StageRun]:
         StageRun(
             jobs.RISK_MODELS,
             inputs := provenance.cell_inputs(study, lake, window, encoder),
-            provenance.is_current(lake, jobs.CELL_ASSETS, inputs, window, encoder, checked=TABLES),
+            embeddings_run(study, lake, window, encoder).current
+            and provenance.is_current(lake, _MODEL_STEPS, inputs, window, encoder, checked=TABLES),
             cell_key(window, encoder),
             provenance.refused(lake, provenance.CELL_TABLES, window),
         )
@@ -105,6 +107,18 @@ def sensitivity_runs(study: Study, lake: Lake) -> list[StageRun]:
         for window in study.windows
         for encoder in study.encoders
     ]
+
+
+def embeddings_run(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> StageRun:
+    """Return the run of one cell's embeddings alone."""
+    inputs = provenance.embedding_inputs(study, lake, window, encoder)
+    return StageRun(
+        jobs.EMBEDDINGS,
+        inputs,
+        provenance.is_current(lake, jobs.EMBEDDING_ASSETS, inputs, window, encoder, checked=TABLES),
+        cell_key(window, encoder),
+        provenance.refused(lake, provenance.embedding_tables(encoder), window),
+    )
 
 
 def transfer_runs(study: Study, lake: Lake) -> list[StageRun]:

@@ -28,21 +28,27 @@ def description_texts(mentions: pl.LazyFrame) -> pl.DataFrame:
 
 
 def concept_frames(
-    mentions: pl.LazyFrame, run: EmbeddingRun, *, half_life_days: float
+    mentions: pl.LazyFrame,
+    run: EmbeddingRun,
+    *,
+    half_life_days: float,
+    described: pl.LazyFrame | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield patient_id, kind, vector, chunks and tokens, sorted by patient and kind.
 
     `mentions`: patient_id, kind, description, days_before (1 or more). A vector is the mean over
     the descriptions of a patient and kind, each weighing the sum of 2^(-days_before / half-life)
     over the days it was recorded on, scaled to length 1. `chunks` counts the descriptions and
-    `tokens` theirs; a patient and kind whose descriptions have no token has no row.
+    `tokens` theirs; a patient and kind whose descriptions have no token has no row. `described`:
+    mentions whose descriptions are embedded; none: these.
     """
-    described = pl.concat(run.frames(description_texts(mentions)))
-    vectors = described["vector"].to_numpy().astype(np.float64)
-    concepts = described.select(
+    texts = description_texts(mentions if described is None else described)
+    embedded = pl.concat(run.frames(texts))
+    vectors = embedded["vector"].to_numpy().astype(np.float64)
+    concepts = embedded.select(
         pl.col("patient_id").alias("description"), pl.col("tokens"), pl.row_index("concept")
     )
-    empty = described.clear().drop("text", strict=False)
+    empty = embedded.clear().drop("text", strict=False)
     yield empty
     weighted = _weights(mentions, half_life_days).join(concepts.lazy(), on="description")
     rows = weighted.sort(*_KEY, "concept").collect(engine="streaming")

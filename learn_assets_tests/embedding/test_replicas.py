@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from learn_assets.embedding.backends import Observation
 from learn_assets.embedding.backends.replicas import ReplicatedBackend, open_replicas
 from learn_assets.embedding.backends.transformers import TransformersBackend
 from learn_assets.embedding.encoders import Encoder
@@ -69,7 +70,7 @@ def test_a_replica_that_failed_is_free_again() -> None:
 def test_replicas_open_on_all_devices_or_none(minilm: Encoder) -> None:
     opened: list[Replica] = []
 
-    def open_one(encoder: Encoder, device: str) -> Replica:
+    def open_one(encoder: Encoder, device: str | None) -> Replica:
         if device == "cuda:2":
             raise RuntimeError("no such device")
         opened.append(Replica())
@@ -103,3 +104,19 @@ def test_replicas_give_the_vectors_of_one(minilm: Encoder) -> None:
     alone = TransformersBackend(encoder)
     for text, result in zip(TEXTS, results, strict=True):
         np.testing.assert_allclose(result, alone.encode([text], 16), rtol=0, atol=1e-6)
+
+
+def test_what_replicas_say_together(minilm: Encoder) -> None:
+    class Seen(Replica):
+        def __init__(self, device: str, memory: int, peak: float | None) -> None:
+            super().__init__()
+            self._seen = Observation("transformers", device, memory, 2.0, 3.0, peak)
+
+        def observation(self) -> Observation:
+            return self._seen
+
+    both = ReplicatedBackend([Seen("cuda:0", 5, 1e12), Seen("cuda:1", 7, 1e12)]).observation()
+    assert both == Observation("transformers", "cuda:0, cuda:1", 7, 2.0, 3.0, 2e12)
+    mixed = ReplicatedBackend([Seen("cuda:0", 5, 1e12), Seen("cuda:1", 7, None)]).observation()
+    assert mixed.peak_flops is None
+    assert ReplicatedBackend([Replica()]).observation().device == "1 devices"

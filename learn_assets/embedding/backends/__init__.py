@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -105,35 +105,65 @@ class Observed(Protocol):
         ...
 
 
-def open_backend(encoder: Encoder) -> Backend:
+def open_backend(encoder: Encoder, *, device: str | None = None) -> Backend:
     """Load an encoder on this machine in the fastest way that keeps its vectors.
 
-    A GPU: transformers. A CPU: OpenVINO when it is installed, the model is not too large to convert
-    and the converted one agrees with the original (cosine of 0.999 or more), else transformers.
-    Models with further modules (a dense layer, say) run through sentence-transformers.
+    `device` as torch spells it; none: every GPU that this process sees, one replica each, else the
+    CPU. A GPU: transformers. A CPU: OpenVINO when it is installed, the model is not too large to
+    convert and the converted one agrees with the original (cosine of 0.999 or more), else
+    transformers. Models with further modules (a dense layer, say): sentence-transformers.
     """
     if encoder.pooling == "modules":
-        from learn_assets.embedding.backends.sentence_transformers import (
-            SentenceTransformersBackend,
-        )
-
-        return SentenceTransformersBackend(encoder)
-    return _openvino(encoder) or _transformers(encoder)
+        return open_sentence_transformers(encoder, device=device)
+    return _openvino(encoder, device) or open_transformers(encoder, device=device)
 
 
-def _transformers(encoder: Encoder) -> Backend:
+def open_transformers(encoder: Encoder, *, device: str | None = None) -> Backend:
+    """Load an encoder with transformers; `device` as for `open_backend`."""
     from learn_assets.embedding.backends.transformers import TransformersBackend
 
-    return TransformersBackend(encoder)
+    return _on_devices(encoder, device, TransformersBackend)
 
 
-def _openvino(encoder: Encoder) -> Backend | None:
+def open_sentence_transformers(encoder: Encoder, *, device: str | None = None) -> Backend:
+    """Load an encoder with sentence-transformers; `device` as for `open_backend`."""
+    from learn_assets.embedding.backends.sentence_transformers import SentenceTransformersBackend
+
+    return _on_devices(encoder, device, SentenceTransformersBackend)
+
+
+def open_openvino(encoder: Encoder) -> Backend:
+    """Load an encoder with OpenVINO or not at all: ImportError or UnfitModelError say why."""
+    if importlib.util.find_spec("openvino") is None:
+        raise ImportError(
+            "backend `openvino` is not installed: pip install 'learn-assets[openvino]', or write "
+            "`backend: auto`"
+        )
+    from learn_assets.embedding.backends.openvino import OpenVINOBackend
+
+    return OpenVINOBackend(encoder)
+
+
+def _on_devices(
+    encoder: Encoder, device: str | None, open_one: Callable[[Encoder, str | None], Backend]
+) -> Backend:
+    """Open one backend, or one a GPU when no device is named and there are several."""
+    from learn_assets.embedding.backends.replicas import open_replicas
+    from learn_assets.embedding.backends.torch_runtime import gpu_devices
+
+    devices = gpu_devices() if device is None else ()
+    if len(devices) > 1:
+        return open_replicas(encoder, devices, open_one)
+    return open_one(encoder, device)
+
+
+def _openvino(encoder: Encoder, device: str | None) -> Backend | None:
     """Return the OpenVINO backend, or None where it cannot or should not run."""
     from learn_assets.embedding.backends.torch_runtime import prepare_torch
 
     weights = sum(file.stat().st_size for file in encoder.folder.glob("*.safetensors"))
     installed = importlib.util.find_spec("openvino") is not None
-    if not installed or weights > _LARGEST_CONVERTED_BYTES or prepare_torch().type != "cpu":
+    if not installed or weights > _LARGEST_CONVERTED_BYTES or prepare_torch(device).type != "cpu":
         return None
     from learn_assets.embedding.backends.openvino import OpenVINOBackend, UnfitModelError
 

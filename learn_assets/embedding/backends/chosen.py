@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from learn_assets.backend_options import RayOptions, ServerOptions
-from learn_assets.embedding.backends import Backend, open_backend
+from learn_assets.embedding.backends import (
+    Backend,
+    open_backend,
+    open_openvino,
+    open_sentence_transformers,
+    open_transformers,
+)
 from learn_assets.embedding.encoders import Encoder
 from learn_assets.study import EncoderChoice
 
 
-def chosen_backend(choice: EncoderChoice) -> Callable[[Encoder], Backend]:
+def chosen_backend(
+    choice: EncoderChoice, *, device: str | None = None
+) -> Callable[[Encoder], Backend]:
     """Return what opens the backend of a study's encoder; nothing is loaded or connected yet.
 
-    `auto` is what suits this machine; so is what each Ray actor runs.
+    `auto` is what suits this machine; so is what each Ray actor runs. `device` (as torch spells it)
+    is for encoders that run in this process.
     """
     if choice.server is not None:
         return _on_server(choice.server)
     if choice.backend == "ray":
         return _on_ray(choice.ray or RayOptions())
     if choice.backend == "transformers":
-        return _with_transformers
+        return partial(open_transformers, device=device)
     if choice.backend == "sentence_transformers":
-        return _with_sentence_transformers
-    return open_backend
+        return partial(open_sentence_transformers, device=device)
+    if choice.backend == "openvino":
+        return open_openvino
+    return partial(open_backend, device=device)
 
 
 def _on_server(options: ServerOptions) -> Callable[[Encoder], Backend]:
@@ -42,15 +54,3 @@ def _on_ray(options: RayOptions) -> Callable[[Encoder], Backend]:
         return RayBackend(encoder, options)
 
     return open_one
-
-
-def _with_transformers(encoder: Encoder) -> Backend:
-    from learn_assets.embedding.backends.transformers import TransformersBackend
-
-    return TransformersBackend(encoder)
-
-
-def _with_sentence_transformers(encoder: Encoder) -> Backend:
-    from learn_assets.embedding.backends.sentence_transformers import SentenceTransformersBackend
-
-    return SentenceTransformersBackend(encoder)

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.embedding.backends import Backend
+from learn_assets.embedding.backends import Backend, Observation, Observed
 from learn_assets.embedding.encoders import Encoder
-
-
-class Replica(Backend, Protocol):
-    """A backend that says how many callers it takes and can be released."""
-
-    @property
-    def concurrency(self) -> int:
-        """Calls of `encode` at once."""
-        ...
-
-    def close(self) -> None:
-        """Release what it holds."""
-        ...
 
 
 class ReplicatedBackend:
@@ -33,12 +20,12 @@ class ReplicatedBackend:
     replica to itself. Replicas must give a text the same vector.
     """
 
-    def __init__(self, replicas: Sequence[Replica]) -> None:
+    def __init__(self, replicas: Sequence[Backend]) -> None:
         """Take over replicas of one encoder. ValueError when there is none."""
         if not replicas:
             raise ValueError("no replica was given; name at least one device")
         self._replicas = tuple(replicas)
-        self._free: queue.Queue[Replica] = queue.Queue()
+        self._free: queue.Queue[Backend] = queue.Queue()
         for replica in replicas:
             for _ in range(replica.concurrency):
                 self._free.put(replica)
@@ -58,15 +45,29 @@ class ReplicatedBackend:
         for replica in self._replicas:
             replica.close()
 
+    def observation(self) -> Observation:
+        """Return all devices, the memory of the fullest, and the peak rate of all together."""
+        seen = [r.observation() for r in self._replicas if isinstance(r, Observed)]
+        if not seen:
+            return Observation(backend="replicas", device=f"{len(self._replicas)} devices")
+        memory = [item.peak_memory_bytes for item in seen if item.peak_memory_bytes is not None]
+        rates = [item.peak_flops for item in seen if item.peak_flops is not None]
+        return replace(
+            seen[0],
+            device=", ".join(item.device for item in seen),
+            peak_memory_bytes=max(memory, default=None),
+            peak_flops=sum(rates) if len(rates) == len(self._replicas) else None,
+        )
+
 
 def open_replicas(
-    encoder: Encoder, devices: Sequence[str], open_one: Callable[[Encoder, str], Replica]
+    encoder: Encoder, devices: Sequence[str], open_one: Callable[[Encoder, str], Backend]
 ) -> ReplicatedBackend:
     """Load an encoder once a device (`cuda:0`, `cuda:1`, ...), all or none.
 
     An error of `open_one` passes through after the replicas already loaded were released.
     """
-    replicas: list[Replica] = []
+    replicas: list[Backend] = []
     try:
         replicas.extend(open_one(encoder, device) for device in devices)
         return ReplicatedBackend(replicas)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.embedding.backends import ModelFiles, Observation
+from learn_assets.embedding.backends import Observation
 from learn_assets.embedding.backends.torch_runtime import (
     peak_memory,
     prepare_torch,
     token_budget,
 )
+
+if TYPE_CHECKING:
+    from learn_assets.embedding.encoders import Encoder
 
 
 class SentenceTransformersBackend:
@@ -22,22 +26,24 @@ class SentenceTransformersBackend:
     last bits of its dtype.
     """
 
-    def __init__(self, encoder: ModelFiles) -> None:
+    def __init__(self, encoder: Encoder, device: str | None = None) -> None:
         """Load the model from the encoder's folder, offline."""
-        device = prepare_torch()
+        place = prepare_torch(device)
         import torch
         from sentence_transformers import SentenceTransformer
 
-        self._device = device
+        self._device = place
         self._normalize = encoder.normalized
         self._model = SentenceTransformer(
             str(encoder.folder),
-            device=str(device),
+            device=str(place),
             local_files_only=True,
+            # True only if the study says so: see `RemoteCodeError`.
+            trust_remote_code=encoder.remote_code,
             model_kwargs={"dtype": getattr(torch, encoder.dtype), "use_safetensors": True},
         )
         self._model.max_seq_length = encoder.token_limit
-        self.token_budget = token_budget(device)
+        self.token_budget = token_budget(place)
         self.concurrency = 1
 
     def encode(self, texts: Sequence[str], padded_length: int) -> npt.NDArray[np.float32]:

@@ -50,6 +50,13 @@ def prepare_torch(device: str | None = None) -> torch.device:
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
+def gpu_devices() -> tuple[str, ...]:
+    """Return the GPUs that this process sees (CUDA_VISIBLE_DEVICES), as torch spells them."""
+    import torch
+
+    return tuple(f"cuda:{number}" for number in range(torch.cuda.device_count()))
+
+
 def token_budget(device: torch.device) -> int:
     """Return how many padded tokens a batch may hold on a device."""
     return CPU_TOKEN_BUDGET if device.type == "cpu" else GPU_TOKEN_BUDGET

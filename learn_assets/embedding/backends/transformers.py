@@ -54,8 +54,10 @@ class TorchEncoder:
         self._device = next(model.parameters()).device
         self._on_gpu = self._device.type == "cuda"
         self._turn = threading.Lock()
+        causal = _is_causal(model)
         # A causal model never looks at the padding behind a text, and attends faster unmasked.
-        self._masked = not (self._on_gpu and pooling == "last_token" and _is_causal(model))
+        self._masked = not (self._on_gpu and pooling == "last_token" and causal)
+        self._operations = operations(model, causal=causal)
         self.token_budget = token_budget
         # While one batch computes, another is tokenized and queued behind it.
         self.concurrency = 2 if self._on_gpu else 1
@@ -77,7 +79,7 @@ class TorchEncoder:
 
     def observation(self) -> Observation:
         """Return device, peak memory and the cost of a token."""
-        linear, attention = operations(self._model)
+        linear, attention = self._operations
         dtype = str(next(self._model.parameters()).dtype).removeprefix("torch.")
         return Observation(
             backend="transformers",
@@ -109,7 +111,7 @@ class TorchEncoder:
 class TransformersBackend(TorchEncoder):
     """A model folder, on the GPU if there is one, else on the CPU."""
 
-    def __init__(self, encoder: ModelFiles, *, device: str | None = None) -> None:
+    def __init__(self, encoder: ModelFiles, device: str | None = None) -> None:
         """Load weights and tokenizer from the encoder's folder, offline."""
         place = prepare_torch(device)
         super().__init__(
@@ -172,11 +174,11 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor
     return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1)
 
 
-def operations(model: torch.nn.Module) -> tuple[float, float | None]:
+def operations(model: torch.nn.Module, *, causal: bool | None = None) -> tuple[float, float | None]:
     """Return floating-point operations of a token, and those for each token it attends to.
 
     Two a weight outside the embedding tables; four a layer and attended dimension, halved where
-    attention is causal (Kaplan et al. 2020, Table 1).
+    attention is causal, which is tried unless it is told (Kaplan et al. 2020, Table 1).
     """
     embeddings = {
         id(module.weight)
@@ -190,7 +192,9 @@ def operations(model: torch.nn.Module) -> tuple[float, float | None]:
     if config is None or layers is None or heads is None:
         return 2.0 * weights, None
     head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return 2.0 * weights, 4.0 * layers * heads * head * (0.5 if _is_causal(model) else 1.0)
+    if causal is None:
+        causal = _is_causal(model)
+    return 2.0 * weights, 4.0 * layers * heads * head * (0.5 if causal else 1.0)
 
 
 def _is_causal(model: torch.nn.Module) -> bool:
