@@ -15,10 +15,11 @@ from learn_assets.defs.jobs import stage_jobs
 from learn_assets.defs.leaderboards import leaderboard_assets
 from learn_assets.defs.models import model_assets
 from learn_assets.defs.outcomes import outcome_assets
-from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.resources import DevicesResource, LakeResource
 from learn_assets.defs.schedules import stage_schedules
 from learn_assets.defs.scores import risk_scores_asset
 from learn_assets.defs.sensitivity import sensitivity_assets
+from learn_assets.defs.sensors import embedding_gpu_sensor
 from learn_assets.defs.sql import sql_assets
 from learn_assets.defs.study_report import report_assets
 from learn_assets.defs.subtypes import subtype_definitions
@@ -38,6 +39,7 @@ def build_definitions(
     """Return a fresh Definitions for a study; tests pass other resources instead of patching."""
     resources = {
         "lake": LakeResource(study_name=study.name, home=str(study.lake.home)),
+        "devices": DevicesResource(),
         **(resource_overrides or {}),
     }
     if isinstance(study, SubtypeStudy):
@@ -71,6 +73,7 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
         ],
         jobs=stage_jobs(),
         schedules=stage_schedules(study),
+        sensors=[embedding_gpu_sensor(study)],
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -16,6 +16,7 @@ from learn_assets.validation.contracts import CheckOutcome
 
 # A run may name the device, as torch spells it; the sensor does so when only the CPU has room.
 DEVICE_TAG = "learn_assets/device"
+GPU_POOL = "gpu"
 
 
 def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
@@ -26,7 +27,7 @@ def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
         group_name="embeddings",
         owners=[study.owner],
         kinds={"pytorch", "huggingface", "parquet"},
-        pool="gpu",
+        pool=GPU_POOL,
         partitions_def=cell_partitions(study),
         deps=[
             "narratives",

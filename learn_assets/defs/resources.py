@@ -1,7 +1,8 @@
-"""Resources: the study's lake, opened by each step on its own."""
+"""Resources: the study's lake, opened by each step on its own, and what the machine has free."""
 
 import dagster as dg
 
+from learn_assets.embedding.devices import Devices, probe_devices
 from learn_assets.lake import Lake
 
 
@@ -16,3 +17,11 @@ class LakeResource(dg.ConfigurableResource):
         from pathlib import Path
 
         return Lake.open(self.study_name, Path(self.home))
+
+
+class DevicesResource(dg.ConfigurableResource):
+    """GPUs and memory of the machine on which the sensors run."""
+
+    def probe(self) -> Devices:
+        """Return what is free now; takes two seconds at most."""
+        return probe_devices()

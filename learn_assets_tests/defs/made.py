@@ -25,7 +25,8 @@ from learn_assets.study import Study
 
 ENCODER = "minilm"
 LONG = {"LIS": 180, "BP": 0, "FUP": 1825}
-SHORT = {"LIS": 180, "BP": 0, "FUP": 1095}
+# Its patients are in the system for less long, so it has some that the other lacks.
+SHORT = {"LIS": 30, "BP": 0, "FUP": 1095}
 DATA, RESULTS = "data_tables", "results"
 
 

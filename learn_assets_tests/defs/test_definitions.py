@@ -102,6 +102,16 @@ def test_one_partition_a_window_and_one_a_cell(
     assert len(cells.get_partition_keys()) == len(windows) * len(made.study.encoders)
 
 
+def test_what_starts_runs_by_itself_is_off_until_somebody_starts_it(
+    definitions: dg.Definitions,
+) -> None:
+    sensor = definitions.resolve_sensor_def("embedding_gpu_sensor")
+    assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
+    embeddings = definitions.resolve_job_def(str(sensor.job_name)).asset_layer
+    assert embeddings.executable_asset_keys == {dg.AssetKey("patient_embeddings")}
+    assert {key.name for key in embeddings.asset_check_keys} == {"contract"}
+
+
 class FixedLake(LakeResource):
     """A lake in another place than LEARN_HOME."""
 
