@@ -18,6 +18,7 @@ from learn_assets.evaluation.discrimination import (
     Labels,
     case_mask,
     resampled_weights,
+    times_drawn,
     weighted_precision,
 )
 
@@ -47,11 +48,10 @@ def patient_weights(patients: int, resamples: int, seed: int) -> Iterator[FloatM
     common cases are. A resample may hold one class only.
     """
     generator = np.random.default_rng(seed)
-    even = np.full(patients, 1.0 / patients)
     block = max(1, min(resamples, BOOTSTRAP_CELLS // patients))
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
-        yield generator.multinomial(patients, even, size=size).astype(np.float64)
+        yield times_drawn(patients, size, generator).astype(np.float64)
 
 
 def auroc_statistic(scores: FloatVector, labels: Labels, folds: Labels) -> Statistic:

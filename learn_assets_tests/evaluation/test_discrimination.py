@@ -14,6 +14,7 @@ from learn_assets.evaluation.discrimination import (
     auroc,
     average_precision,
     delong,
+    times_drawn,
 )
 
 # Few distinct values, so ties are common.
@@ -160,3 +161,12 @@ def test_interval_within_folds_covers_about_as_often_as_it_says() -> None:
 def test_folds_without_a_pair_have_no_area() -> None:
     with pytest.raises(OneClassError):
         auroc(np.arange(4.0), np.array([1, 1, 0, 0]), folds=np.array([0, 0, 1, 1]))
+
+
+def test_resamples_draw_each_patient_as_the_multinomial_distribution_does() -> None:
+    drawn = times_drawn(50, 20_000, np.random.default_rng(0))
+    assert (drawn.sum(axis=1) == 50).all()
+    assert drawn.mean(axis=0) == pytest.approx(np.ones(50), abs=0.04)
+    assert drawn.var() == pytest.approx(1 - 1 / 50, abs=0.01)
+    both = np.cov(drawn[:, 0], drawn[:, 1])[0, 1]
+    assert both == pytest.approx(-1 / 50, abs=0.03)

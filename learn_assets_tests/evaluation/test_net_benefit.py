@@ -13,6 +13,7 @@ from learn_assets.evaluation.net_benefit import (
     net_benefits,
     shown_thresholds,
 )
+from learn_assets.evaluation.resampling import patient_weights
 
 
 def predictions(patients: int, cases: int, seed: int = 0, effect: float = 1.5) -> pl.DataFrame:
@@ -64,9 +65,10 @@ def test_draws_are_net_benefits_of_repeated_patients() -> None:
     scores, labels = frame["probability"].to_numpy(), frame["label"].to_numpy()
     grid = np.array([0.2, 0.4])
     measured = net_benefits(scores, labels, grid, resamples=3, seed=5)
-    generator = np.random.default_rng(5)
+    (weights,) = patient_weights(80, 3, seed=5)
+    assert weights.sum(axis=1).tolist() == [80, 80, 80]
     for row in range(3):
-        drawn = np.repeat(np.arange(80), generator.multinomial(80, np.full(80, 1 / 80)))
+        drawn = np.repeat(np.arange(80), weights[row].astype(int))
         again = net_benefits(scores[drawn], labels[drawn], grid, resamples=1)
         assert measured.model_draws[row] == pytest.approx(again.model)
         assert measured.everyone_draws[row] == pytest.approx(again.everyone)
