@@ -233,6 +233,23 @@ def test_medications_cannot_be_left_out_twice(small_study: Study) -> None:
         Study.model_validate(data | {"models": models})
 
 
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"learners": ["svm"]}, "sensitivity.learners"),
+        ({"feature_sets": ["count_without_medication"]}, "sensitivity.feature_sets"),
+        ({"analyses": ["temporal", "temporal"]}, "stands twice"),
+        ({"temporal": {"later_share": 1.0}}, "less than 1"),
+    ],
+)
+def test_sensitivity_analyses_ask_models_of_the_study(
+    small_study: Study, asked: dict[str, object], says: str
+) -> None:
+    data = small_study.model_dump(by_alias=True)
+    with pytest.raises(ValidationError, match=says):
+        Study.model_validate(data | {"sensitivity": asked})
+
+
 @pytest.mark.parametrize("part", ["exclusions", "severe_outcomes"])
 def test_conditions_are_told_apart_by_name(small_study: Study, part: str) -> None:
     data = small_study.model_dump(by_alias=True)

@@ -30,6 +30,8 @@ LEARNING_CURVE_SCHEMA = {
 _MODEL = ["feature_set", "learner"]
 # A model needs two of each kind to see a difference in either.
 _FEWEST_OF_A_CLASS = 2
+# A size close to the whole would cost as much and show the same.
+_CLEARLY = 1.5
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,9 @@ def learning_curve(
 
 
 def curve_sizes(smallest: int, largest: int) -> tuple[int, ...]:
-    """Return training sizes that double from `smallest` and stay below `largest`."""
+    """Return training sizes that double from `smallest` and stay clearly below `largest`."""
     sizes = []
-    while smallest < largest:
+    while smallest * _CLEARLY <= largest:
         sizes.append(smallest)
         smallest *= 2
     return tuple(sizes)

@@ -34,6 +34,8 @@ _IMBALANCE_MEASURES = (
     ("calibration_slope", "Calibration\nslope", 1.0),
 )
 _ROW, _HEAD = 0.26, 0.9
+# Names of encoders side by side have room for so many letters.
+_LETTERS_BELOW = 48
 
 
 def learning_curves(table: pl.DataFrame, learner: str, identifier: str) -> SvgFigure | None:
@@ -116,7 +118,7 @@ def cell_heat_map(
         identifier,
         f"AUROC by window and encoder: {model}",
         "; ".join(words),
-        1.1 + 0.62 * len(windows),
+        1.1 + 0.8 * len(windows),
         lambda figure: _heat_map(figure, cells, windows, encoders),
     )
 
@@ -152,12 +154,7 @@ def _learning_curves(figure: Figure, table: pl.DataFrame, feature_sets: Sequence
     axes.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xscale("log", base=2)
     ticks = table["training_patients"].unique().sort().to_list()
-    shown = [
-        size
-        for size, larger in zip(ticks, [*ticks[1:], None], strict=True)
-        if larger is None or larger / size > 1.5
-    ]
-    axes.set_xticks(shown, [str(size) for size in shown])
+    axes.set_xticks(ticks, [str(size) for size in ticks])
     axes.minorticks_off()
     axes.grid()
     axes.set_axisbelow(True)
@@ -218,14 +215,24 @@ def _heat_map(
     areas = np.full((len(windows), len(encoders)), np.nan)
     for (window, encoder), row in by_place.items():
         areas[windows.index(window), encoders.index(encoder)] = row["auroc"]
-    axes.imshow(areas, cmap="Blues", vmin=0.5, vmax=1.0, aspect="auto")
+    # Drawn as shapes: a picture inside the SVG would be a link that some pages do not load.
+    edges = [np.arange(count + 1) - 0.5 for count in areas.shape]
+    axes.pcolormesh(
+        edges[1], edges[0], areas, cmap="Blues", vmin=0.5, vmax=1.0, edgecolors="white", linewidth=2
+    )
+    axes.invert_yaxis()
+    size = 8 if len(encoders) < 4 else 7 if len(encoders) < 5 else 6
     for (window, encoder), row in by_place.items():
         place = (encoders.index(encoder), windows.index(window))
-        text = f"{_area_words(row)}\n{_patients_words(row)}"
+        text = "\n".join([*_area_words(row).split(" ", 1), *_patients_words(row).split(", ")])
         # Dark cells need light words.
         color = "white" if row["auroc"] > 0.8 else INK
-        axes.text(*place, text, ha="center", va="center", size=8, color=color)
-    axes.set_xticks(range(len(encoders)), encoders, rotation=0 if len(encoders) < 4 else 30)
+        axes.text(*place, text, ha="center", va="center", size=size, color=color)
+    axes.set_xticks(range(len(encoders)), encoders)
+    if max(map(len, encoders)) * len(encoders) > _LETTERS_BELOW:
+        axes.tick_params(axis="x", labelrotation=25)
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(windows)), [window.replace("_", "\n") for window in windows], size=8)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
@@ -240,6 +247,6 @@ def _area_words(row: dict[str, Any]) -> str:
 
 def _patients_words(row: dict[str, Any]) -> str:
     if row["patients"] is None:
-        return "too few patients to show"
+        return "too few patients"
     cases = "cases not shown" if row["cases"] is None else f"{row['cases']:,} cases"
     return f"{row['patients']:,} patients, {cases}"
