@@ -24,6 +24,9 @@ KINDS: tuple[Kind, ...] = ("diagnosis", "procedure", "medication")
 FeatureSet = Literal[
     "count",
     "embedding",
+    "autoencoder",
+    "contrastive_self",
+    "contrastive_supervised",
     "learn",
     "count_without_medication",
     "embedding_without_medication",
@@ -432,6 +435,12 @@ class ModelingOptions(Section):
     )
     tuning: TuningOptions = TuningOptions()
     reduction: ReductionOptions = ReductionOptions()
+    code_dimensions: int = Field(
+        default=32,
+        ge=2,
+        le=1024,
+        description="Of each kind, in `autoencoder`, `contrastive_self`, `contrastive_supervised`.",
+    )
 
     @model_validator(mode="after")
     def _medications_are_there_to_leave_out(self) -> Self:

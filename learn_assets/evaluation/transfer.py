@@ -194,6 +194,7 @@ def _foreign_protocol(foreign: TrainedModels, protocol: ModelingProtocol) -> Mod
         learners=learners,
         name=theirs.get("protocol", protocol.name),
         reduction=ReductionOptions(**reduction) if reduction else protocol.reduction,
+        code_dimensions=theirs.get("code_dimensions", protocol.code_dimensions),
     )
 
 

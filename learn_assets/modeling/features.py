@@ -19,7 +19,11 @@ from learn_assets.modeling.arrays import FloatMatrix, IndexVector
 from learn_assets.study import KINDS, FeatureSet
 
 ModelFeatureSet = Literal["age_sex"] | FeatureSet
-Block = Literal["demographics", "counts", "measurements", "embeddings", "missing_kinds"]
+RepresentationName = Literal["autoencoder", "contrastive_self", "contrastive_supervised"]
+Block = (
+    Literal["demographics", "counts", "measurements", "embeddings", "missing_kinds"]
+    | RepresentationName
+)
 
 BASELINE: ModelFeatureSet = "age_sex"
 _CODES: tuple[Block, ...] = ("demographics", "counts", "measurements")
@@ -29,10 +33,18 @@ FEATURE_SET_BLOCKS: dict[ModelFeatureSet, tuple[Block, ...]] = {
     "count": _CODES,
     "embedding": _TEXT,
     "learn": (*_CODES, *_TEXT),
+    "autoencoder": ("autoencoder", "missing_kinds"),
+    "contrastive_self": ("contrastive_self", "missing_kinds"),
+    "contrastive_supervised": ("contrastive_supervised", "missing_kinds"),
     "count_without_medication": _CODES,
     "embedding_without_medication": _TEXT,
     "learn_without_medication": (*_CODES, *_TEXT),
 }
+REPRESENTATIONS: tuple[RepresentationName, ...] = (
+    "autoencoder",
+    "contrastive_self",
+    "contrastive_supervised",
+)
 SEXES = ("F", "M", "U")
 DEMOGRAPHIC_NAMES = ("age_at_index", *(f"sex|{sex}" for sex in SEXES))
 

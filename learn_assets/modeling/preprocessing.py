@@ -25,6 +25,7 @@ from learn_assets.modeling.arrays import (
 from learn_assets.modeling.features import (
     DEMOGRAPHIC_NAMES,
     FEATURE_SET_BLOCKS,
+    REPRESENTATIONS,
     Block,
     EmbeddingBlock,
     FeatureBlocks,
@@ -110,6 +111,9 @@ class FittedPreprocessing:
     def columns_of(self, feature_set: ModelFeatureSet) -> IndexVector:
         """Return the column numbers of the matrix that belong to a feature set."""
         blocks = FEATURE_SET_BLOCKS[feature_set]
+        if feature_set in REPRESENTATIONS and not self._has_block(feature_set):
+            # What was not learned leaves no feature set behind, least of all one of flags alone.
+            return np.zeros(0, dtype=np.int64)
         left_out = "medication" if feature_set in WITHOUT_MEDICATION else None
         chosen = [
             number
@@ -117,6 +121,9 @@ class FittedPreprocessing:
             if column.block in blocks and column.kind != left_out
         ]
         return np.array(chosen, dtype=np.int64)
+
+    def _has_block(self, block: str) -> bool:
+        return any(column.block == block for column in self.columns)
 
     def save(self, folder: Path) -> None:
         """Write the arrays as safetensors and the names as JSON."""

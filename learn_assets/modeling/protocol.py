@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from learn_assets.modeling.features import BASELINE, ModelFeatureSet
+from learn_assets.modeling.features import BASELINE, REPRESENTATIONS, ModelFeatureSet
 from learn_assets.modeling.learners import ProtocolName
 from learn_assets.modeling.preprocessing import PreprocessingOptions
 from learn_assets.modeling.representations import RepresentationOptions
@@ -28,6 +28,7 @@ class ModelingProtocol:
     imbalance: Imbalance | None = None
     tuning: TuningOptions = field(default_factory=TuningOptions)
     reduction: ReductionOptions = field(default_factory=ReductionOptions)
+    code_dimensions: int = 32
 
     @classmethod
     def from_study(cls, study: Study) -> ModelingProtocol:
@@ -44,6 +45,7 @@ class ModelingProtocol:
             imbalance=study.models.imbalance,
             tuning=study.models.tuning,
             reduction=study.models.reduction,
+            code_dimensions=study.models.code_dimensions,
         )
 
     @property
@@ -52,7 +54,12 @@ class ModelingProtocol:
         return PreprocessingOptions(
             minimum_patients=max(self.minimum_patients, self.minimum_cell),
             log_counts=self.name == "recommended",
-            representations=RepresentationOptions(reduction=self.reduction, seed=self.seed),
+            representations=RepresentationOptions(
+                reduction=self.reduction,
+                learned=tuple(name for name in REPRESENTATIONS if name in self.feature_sets),
+                dimensions=self.code_dimensions,
+                seed=self.seed,
+            ),
         )
 
     @property

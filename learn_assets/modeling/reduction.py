@@ -15,12 +15,14 @@ _NOTHING_LEFT = 1e-9
 def principal_components(block: EmbeddingBlock, dimensions: int, seed: int) -> DenseLayer:
     """Return the map to the leading principal components of the patients who have the kind.
 
-    Fewer dimensions when there are fewer patients or columns. Method: randomized singular value
-    decomposition (Halko et al. 2011), signs fixed.
+    Fewer dimensions when there are fewer patients or columns, one of zeros below two patients.
+    Method: randomized singular value decomposition (Halko et al. 2011), signs fixed.
     """
     from sklearn.utils.extmath import randomized_svd
 
     centered, center = _centered(block.vectors[~block.missing])
+    if len(centered) < 2:
+        return _projection(np.zeros((block.dimensions, 1)), np.zeros(block.dimensions))
     kept = max(1, min(dimensions, len(centered) - 1, centered.shape[1]))
     _, _, axes = randomized_svd(centered, kept, n_iter=4, random_state=seed)
     return _projection(np.asarray(axes.T, dtype=np.float64), center)

@@ -12,9 +12,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from learn_assets.modeling.arrays import FloatMatrix, Labels
+from learn_assets.modeling.autoencoder import fit_autoencoder
+from learn_assets.modeling.contrastive import fit_contrastive
 from learn_assets.modeling.cross_fitting import Fit, cross_fitted_codes
-from learn_assets.modeling.features import Block, EmbeddingBlock, FeatureBlocks
+from learn_assets.modeling.features import (
+    Block,
+    EmbeddingBlock,
+    FeatureBlocks,
+    RepresentationName,
+)
 from learn_assets.modeling.kind_encoders import DenseLayer, Representation, encoder_of
+from learn_assets.modeling.network_training import TrainingSettings
 from learn_assets.modeling.reduction import partial_least_squares, principal_components
 from learn_assets.study import ReductionOptions
 
@@ -24,10 +32,14 @@ class RepresentationOptions:
     """Which representations a fold learns besides the vectors as they are.
 
     reduction: a linear map that takes the place of the vectors in every feature set that has them.
+    learned: further codes, each a feature set of its own, of so many `dimensions` a kind.
     """
 
     reduction: ReductionOptions = field(default_factory=ReductionOptions)
+    learned: tuple[RepresentationName, ...] = ()
+    dimensions: int = 32
     seed: int = 123
+    training: TrainingSettings = field(default_factory=TrainingSettings)
 
 
 @dataclass(frozen=True)
@@ -51,9 +63,39 @@ def learn_representations(
 
     labels: 1 case, 0 control, -1 unknown. ValueError when a supervised one gets no labels.
     """
-    if not training.embeddings or options.reduction.method == "none":
+    if not training.embeddings:
         return ()
-    return (_reduced(training, labels, options),)
+    learned = [_of_name(name, training, labels, options) for name in options.learned]
+    if options.reduction.method != "none":
+        learned.insert(0, _reduced(training, labels, options))
+    # Views of one kind have nothing to be close to.
+    return tuple(item for item in learned if item.representation.encoders)
+
+
+def _of_name(
+    name: RepresentationName,
+    training: FeatureBlocks,
+    labels: Labels | None,
+    options: RepresentationOptions,
+) -> Learned:
+    dimensions, settings = options.dimensions, options.training
+    if name == "autoencoder":
+        layers = [
+            fit_autoencoder(block, dimensions, settings, options.seed).encoder
+            for block in training.embeddings
+        ]
+        return _uncrossed(_representation(name, training, layers), training)
+    if len(training.embeddings) < 2:
+        return Learned(Representation(name, ()), ())
+    if name == "contrastive_self":
+        encoders = fit_contrastive(training, None, dimensions, settings, options.seed)
+        return _uncrossed(_representation(name, training, encoders), training)
+
+    def fit(patients: FeatureBlocks, known: Labels) -> Representation:
+        encoders = fit_contrastive(patients, known, dimensions, settings, options.seed)
+        return _representation(name, patients, encoders)
+
+    return _cross_fitted(fit, training, _known(labels, name), options)
 
 
 def _reduced(
@@ -73,8 +115,12 @@ def _reduced(
 
     if options.reduction.method == "pca":
         representation = fit(training, np.zeros(len(training), dtype=np.int8))
-        return Learned(representation, representation.codes(training))
+        return _uncrossed(representation, training)
     return _cross_fitted(fit, training, _known(labels, "models.reduction.method: pls"), options)
+
+
+def _uncrossed(representation: Representation, training: FeatureBlocks) -> Learned:
+    return Learned(representation, representation.codes(training))
 
 
 def _cross_fitted(
