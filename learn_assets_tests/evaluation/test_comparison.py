@@ -313,7 +313,7 @@ def test_words_say_who_wins_by_how_much_and_what_correction_leaves() -> None:
     won = sentence(result("auroc", 0.1, 0.05, 0.01), 12)
     assert won.startswith("LEARN")
     assert "wins over Counts" in won
-    assert "+0.050 to +0.150" in won
+    assert "0.050 to 0.150" in won
     assert "stands after correction" in won
     assert "does not stand" in sentence(result("auroc", 0.1, 0.05, 0.2), 12)
     lost = sentence(result("brier", 0.1, 0.05, None), 12)
