@@ -17,6 +17,8 @@ _TABLES = (
     "code_list",
     "description_coverage",
     "unmapped_codes",
+    "window_leaderboard",
+    "encoder_leaderboard",
 )
 _PARTITIONED_TABLES = (
     "cohort",
@@ -24,12 +26,19 @@ _PARTITIONED_TABLES = (
     "event_counts",
     "performance",
     "comparisons",
+    "net_benefit",
+    "subgroup_performance",
+    "explanations",
     "time_to_event_performance",
     "nephritis_evaluation",
     "severe_outcome_evaluation",
     "genetic_stratification",
     "external_validation",
     "site_differences",
+    "temporal_validation",
+    "learning_curve",
+    "imbalance_sensitivity",
+    "repeated_cross_validation",
     "champion",
 )
 

@@ -17,14 +17,19 @@ from learn_assets.reporting.results import report_page
 from learn_assets.reporting.sections.champion import champion
 from learn_assets.reporting.sections.comparisons import comparisons
 from learn_assets.reporting.sections.data_quality import data_quality
+from learn_assets.reporting.sections.explanations import explanations
 from learn_assets.reporting.sections.genetics import genetics
+from learn_assets.reporting.sections.leaderboards import leaderboards
+from learn_assets.reporting.sections.net_benefit import net_benefit
 from learn_assets.reporting.sections.overview import FinishedCell, overview
 from learn_assets.reporting.sections.participants import participants
 from learn_assets.reporting.sections.performance import calibration, discrimination
 from learn_assets.reporting.sections.provenance import provenance
 from learn_assets.reporting.sections.question import question_and_setup, what_it_cannot_say
 from learn_assets.reporting.sections.risk_of_bias import risk_of_bias
+from learn_assets.reporting.sections.sensitivity import sensitivity
 from learn_assets.reporting.sections.severe_outcomes import severe_outcomes
+from learn_assets.reporting.sections.subgroups import subgroups
 from learn_assets.reporting.sections.time_to_event import time_to_event
 from learn_assets.reporting.sections.transfer import transfer
 from learn_assets.reporting.sections.tripod import tripod
@@ -41,10 +46,14 @@ _OF_RESULTS: tuple[Callable[[CellContext, CellResults | None], Section], ...] = 
 )
 _OF_TABLES: tuple[Callable[[CellContext], Section], ...] = (
     comparisons,
+    net_benefit,
+    subgroups,
     time_to_event,
     severe_outcomes,
     genetics,
     transfer,
+    sensitivity,
+    explanations,
     champion,
 )
 
@@ -69,6 +78,7 @@ def build_report(study: Study, lake: Lake) -> Report:
     body = (
         overview(context, finished, lacking),
         question_and_setup(context),
+        *([leaderboards(context)] if len(cells) > 1 else []),
         *(_window_section(context, window.key, cells, finished) for window in study.windows),
         data_quality(context),
         what_it_cannot_say(context),

@@ -47,6 +47,11 @@ def count(shown: ShownCount | None) -> Value:
     return MISSING if shown is None else Value(shown.text, shown.value)
 
 
+def count_of(found: Estimate | None) -> Value:
+    """Return a count that a table of estimates holds, masked there already."""
+    return number(found.value if found else None, 0)
+
+
 def number(value: float | None, digits: int = 2, *, signed: bool = False) -> Value:
     """Return a number with so many decimals."""
     if value is None or not math.isfinite(value):

@@ -10,11 +10,17 @@ import polars as pl
 from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.comparison import compare_models, planned_contrasts
 from learn_assets.evaluation.genetics import genetic_stratification
+from learn_assets.evaluation.net_benefit import net_benefit
 from learn_assets.evaluation.performance import performance
 from learn_assets.evaluation.severe_outcomes import (
     OutcomeOptions,
     SevereOutcomeTables,
     severe_outcome_estimates,
+)
+from learn_assets.evaluation.subgroups import (
+    SubgroupOptions,
+    subgroup_attributes,
+    subgroup_performance,
 )
 from learn_assets.evaluation.time_to_event import time_to_event_performance
 from learn_assets.lake import Lake
@@ -61,6 +67,8 @@ def fill_lake(study: Study, folder: Path, *, labeled: int = 700, cases: int = 10
     lake.write("comparisons", compared.frame, window=first, encoder="minilm")
     _write_patients(lake, random)
     _write_outcomes(study, lake, predictions, random)
+    _write_judgments(study, lake, predictions, random)
+    _write_sensitivity(study, lake)
     _write_data_quality(lake)
     return lake
 
@@ -199,6 +207,81 @@ def _predictions(labeled: int, cases: int, random: np.random.Generator) -> pl.Da
                 )
             )
     return pl.concat(frames)
+
+
+def _write_judgments(
+    study: Study, lake: Lake, predictions: pl.DataFrame, random: np.random.Generator
+) -> None:
+    """Write net benefit and subgroups of the first window, by the real functions."""
+    window, minimum = study.windows[0], study.privacy.minimum_cell
+    place = {"window": window, "encoder": "minilm"}
+    chosen = predictions.filter(pl.col("learner") == "elastic_net")
+    lake.write("net_benefit", net_benefit(chosen, minimum_cell=minimum, resamples=20), **place)
+    groups = subgroup_attributes(lake.read("cohort", window), lake.read("patient"), (40, 60))
+    options = SubgroupOptions(specificity=0.9, minimum_cell=minimum)
+    lake.write("subgroup_performance", subgroup_performance(chosen, groups, options), **place)
+    explained = pl.DataFrame(
+        {
+            "subject": [f"diagnosis|ICD-10-CM|X{number:02}" for number in range(5)],
+            "estimate": random.uniform(0.1, 1.0, 5),
+        }
+    ).select(
+        feature_set=pl.lit("count"),
+        learner=pl.lit("elastic_net"),
+        method=pl.lit("shap"),
+        kind=pl.lit("diagnosis"),
+        subject="subject",
+        words=pl.lit("A disease"),
+        metric=pl.lit("mean_absolute_log_odds"),
+        estimate="estimate",
+        lower=pl.lit(None, dtype=pl.Float64),
+        upper=pl.lit(None, dtype=pl.Float64),
+        direction=pl.lit(0.5),
+        reason=pl.lit(None, dtype=pl.String),
+    )
+    lake.write("explanations", explained, **place)
+
+
+def _write_sensitivity(study: Study, lake: Lake) -> None:
+    """Write what protocol analyses of the first window and the leaderboards may look like."""
+    place = {"window": study.windows[0], "encoder": "minilm"}
+    models = pl.DataFrame({"feature_set": list(STRENGTHS), "learner": "elastic_net"})
+    limits = {"lower": pl.lit(0.6), "upper": pl.lit(0.9)}
+    sizes = pl.DataFrame({"training_patients": [8, 64, 512], "draws": [5, 3, 1]})
+    curve = models.join(sizes, how="cross").with_columns(auroc=pl.lit(0.75), **limits)
+    lake.write("learning_curve", curve, **place)
+    measured = pl.DataFrame({"metric": ["n", "prevalence", "auroc", "brier", "training_n"]})
+    later = models.join(measured, how="cross").select(
+        pl.date(2014, 5, 17).alias("cut_date"), pl.all(), pl.lit(0.7).alias("estimate"), **limits
+    )
+    lake.write("temporal_validation", later, **place)
+    treated = pl.DataFrame({"imbalance": ["none", "smote"]}).join(
+        models.join(pl.DataFrame({"metric": ["auroc", "calibration_slope"]}), how="cross"),
+        how="cross",
+    )
+    treated = treated.with_columns(estimate=pl.lit(0.7), **limits)
+    lake.write("imbalance_sensitivity", treated, **place)
+    repeats = models.join(pl.DataFrame({"repeat": [1, 2, None]}), how="cross").with_columns(
+        auroc=pl.lit(0.72), **limits, standard_deviation=pl.lit(0.01)
+    )
+    lake.write("repeated_cross_validation", repeats, **place)
+    board = pl.DataFrame(
+        {
+            "basis": ["cell", "chosen"],
+            "window": [study.windows[0].key, None],
+            "encoder": ["minilm", "minilm"],
+            "feature_set": "learn",
+            "learner": "elastic_net",
+            "patients": [700, None],
+            "cases": [105, None],
+            "auroc": [0.81, 0.79],
+            "lower": [0.77, 0.74],
+            "upper": [0.85, 0.84],
+            "times_chosen": [5, None],
+        }
+    )
+    for name in ("window_leaderboard", "encoder_leaderboard"):
+        lake.write(name, board)
 
 
 def _write_data_quality(lake: Lake) -> None:

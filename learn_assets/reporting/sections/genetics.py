@@ -16,7 +16,7 @@ from learn_assets.reporting.sections.long_tables import (
     shown_model,
     single,
 )
-from learn_assets.reporting.values import Value, estimate, number, p_value, share, words
+from learn_assets.reporting.values import Value, count_of, estimate, p_value, share, words
 
 _TITLE = "Genetics"
 _THIRDS = {1: "Lowest", 2: "Middle", 3: "Highest"}
@@ -63,8 +63,8 @@ def _ratios(models: Sequence[ModelName], frame: pl.DataFrame) -> Table:
         tuple(
             (
                 words(model_label(model)),
-                _count(own, "patients"),
-                _count(own, "cases"),
+                count_of(single(own, "patients")),
+                count_of(single(own, "cases")),
                 estimate(single(own, "odds_ratio_per_sd"), 2),
                 estimate(single(own, "odds_ratio_per_sd_given_score"), 2),
                 _p(own, "likelihood_ratio_p"),
@@ -125,11 +125,6 @@ def _risks(own: pl.DataFrame, model: ModelName) -> Table | None:
             for third, name in _THIRDS.items()
         ),
     )  # fmt: skip
-
-
-def _count(frame: pl.DataFrame, metric: str) -> Value:
-    found = single(frame, metric)
-    return number(found.value if found else None, 0)
 
 
 def _p(frame: pl.DataFrame, metric: str) -> Value:

@@ -28,7 +28,7 @@ from learn_assets.reporting.sections.long_tables import (
     shown_model,
     single,
 )
-from learn_assets.reporting.values import Value, estimate, number, rounded_column, words
+from learn_assets.reporting.values import Value, count_of, estimate, rounded_column, words
 
 _TITLE = "Severe outcomes"
 _POPULATIONS = {"all": "Everyone", "progressed": "Those who progressed"}
@@ -191,7 +191,7 @@ def _ratio_table(own: pl.DataFrame, model: ModelName) -> Table:
                 (
                     words(in_words(outcome)),
                     words(name),
-                    *(_count(part, metric) for metric, _ in _COUNTS),
+                    *(count_of(single(part, metric)) for metric, _ in _COUNTS),
                     *(estimate(single(part, metric), 2) for metric, _ in _HAZARDS),
                 )
             )
@@ -268,8 +268,3 @@ def _per_sd(own: pl.DataFrame, outcomes: Sequence[str]) -> list[Value]:
         estimate(single(everyone.filter(pl.col("outcome") == name), "hazard_ratio_per_sd"), 2)
         for name in outcomes
     ]
-
-
-def _count(frame: pl.DataFrame, metric: str) -> Value:
-    found = single(frame, metric)
-    return number(found.value if found else None, 0)

@@ -30,7 +30,13 @@ from learn_assets.reporting.sections.long_tables import (
     rows_of,
     single,
 )
-from learn_assets.reporting.values import Value, estimate, number, rounded_column, share, words
+from learn_assets.reporting.values import (
+    count_of,
+    estimate,
+    rounded_column,
+    share,
+    words,
+)
 
 _TITLE = "Time to event"
 _METRICS = (
@@ -149,9 +155,9 @@ def _sizes(cell: CellContext, frame: pl.DataFrame) -> Facts:
     return Facts(
         "followed",
         (
-            NamedValue("Patients followed", _count(own, "patients")),
-            NamedValue("Outcomes", _count(own, "events")),
-            NamedValue("Deaths first", _count(own, "deaths")),
+            NamedValue("Patients followed", count_of(single(own, "patients"))),
+            NamedValue("Outcomes", count_of(single(own, "events"))),
+            NamedValue("Deaths first", count_of(single(own, "deaths"))),
             NamedValue(
                 f"Risk by day {cell.window.follow_up_period:,}", share(single(own, "observed_risk"))
             ),
@@ -188,8 +194,3 @@ def _table(cell: CellContext, frame: pl.DataFrame) -> Table:
         note=note_of_reasons(frame),
         grouped=True,
     )
-
-
-def _count(frame: pl.DataFrame, metric: str) -> Value:
-    found = single(frame, metric)
-    return number(found.value if found else None, 0)
