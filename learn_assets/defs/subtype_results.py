@@ -4,22 +4,51 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from learn_assets.defs.checks import contract_check
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_description, table_result
+from learn_assets.defs.metadata import (
+    COLUMN_SCHEMA,
+    column_schema,
+    figure_entry,
+    table_description,
+    table_result,
+)
 from learn_assets.defs.partitions import on_all_cells
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.subtypes_stages import RESULT_STEPS, SUBTYPE_RESULTS, result_step
+from learn_assets.lake import Lake
+from learn_assets.reporting.figures import SvgFigure
 from learn_assets.subtypes.audit import assert_audited
+from learn_assets.subtypes.cluster_files import (
+    FIGURES_FOLDER,
+    PAGE_FOLDER,
+    TABLES_FOLDER,
+    write_cluster_figures,
+    write_cluster_tables,
+    write_subtype_page,
+)
+from learn_assets.subtypes.freshness import CLUSTER_TABLES
 from learn_assets.subtypes.study import SEXES, SubtypeStudy
 from learn_assets.subtypes.validation_tables import match_frame
 
 GROUP = "subtypes"
+_SHOWN = tuple(
+    table
+    for table in CLUSTER_TABLES
+    if table not in {"discharge_embeddings", "embedding_directions"}
+)
+_OF_BOTH = ("discharges", "subtype_match")
 
 
 def result_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     """Return the assets that show both sexes' clusters."""
-    return [_subtype_match(study)]
+    return [
+        _subtype_match(study),
+        _subtype_tables(study),
+        _subtype_figures(study),
+        _subtype_page(study),
+    ]
 
 
 def result_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
@@ -62,3 +91,59 @@ def _subtype_match(study: SubtypeStudy) -> dg.AssetsDefinition:
             )
 
     return subtype_match
+
+
+def _subtype_tables(study: SubtypeStudy) -> dg.AssetsDefinition:
+    @_step(study, "subtype_tables", _SHOWN, _OF_BOTH)
+    def subtype_tables(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with result_step(context, study, lake) as opened:
+            files = write_cluster_tables(study, opened)
+            return _files_result(study, opened, "subtype_tables", files, TABLES_FOLDER, {})
+
+    return subtype_tables
+
+
+def _subtype_figures(study: SubtypeStudy) -> dg.AssetsDefinition:
+    @_step(study, "subtype_figures", CLUSTER_TABLES, _OF_BOTH)
+    def subtype_figures(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        with result_step(context, study, lake) as opened:
+            files, figures = write_cluster_figures(study, opened)
+            return _files_result(study, opened, "subtype_figures", files, FIGURES_FOLDER, figures)
+
+    return subtype_figures
+
+
+def _subtype_page(study: SubtypeStudy) -> dg.AssetsDefinition:
+    upstream = (*_OF_BOTH, "discharge_tables", "subtype_tables", "subtype_figures")
+
+    @_step(study, "subtype_page", _SHOWN, upstream)
+    def subtype_page(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with result_step(context, study, lake) as opened:
+            files = write_subtype_page(study, opened)
+            return _files_result(study, opened, "subtype_page", files, PAGE_FOLDER, {})
+
+    return subtype_page
+
+
+def _files_result(
+    study: SubtypeStudy,
+    lake: Lake,
+    table: str,
+    files: pl.DataFrame,
+    folder: str,
+    figures: dict[str, SvgFigure],
+) -> dg.MaterializeResult:
+    shown: dict[str, Any] = {name: figure_entry(figure) for name, figure in figures.items()}
+    return table_result(
+        study,
+        table,
+        lake.write(table, files),
+        folder=dg.MetadataValue.path(lake.folder(folder)),
+        files=files.height,
+        synthetic_data=str(study.synthetic),
+        **shown,
+    )

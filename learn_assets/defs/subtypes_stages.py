@@ -41,7 +41,7 @@ CLUSTER_STEPS = (
     "disease_weights",
     "validate_subtypes",
 )
-RESULT_STEPS = ("subtype_match",)
+RESULT_STEPS = ("subtype_match", "subtype_tables", "subtype_figures", "subtype_page")
 
 
 def sex_partitions() -> dg.StaticPartitionsDefinition:

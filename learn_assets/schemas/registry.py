@@ -96,6 +96,9 @@ SUBTYPE_TABLES: dict[str, type[Table]] = {
     "subtype_validation": subtype_clusters.SubtypeValidation,
     "subtype_replication": subtype_clusters.SubtypeReplication,
     "subtype_match": subtype_clusters.SubtypeMatch,
+    "subtype_tables": subtype_clusters.SubtypeFiles,
+    "subtype_figures": subtype_clusters.SubtypeFiles,
+    "subtype_page": subtype_clusters.SubtypeFiles,
 }
 
 

@@ -27,6 +27,10 @@ SOURCES = (
 )
 
 
+class AlteredFileError(RuntimeError):
+    """A file of a folder of results is absent or was altered; the message says which."""
+
+
 def write_manuscript_files(study: SubtypeStudy, lake: Lake) -> pl.DataFrame:
     """Write every table (CSV, Word) and figure (SVG), and return file, title and sha256 of each.
 
@@ -44,7 +48,15 @@ def write_manuscript_files(study: SubtypeStudy, lake: Lake) -> pl.DataFrame:
     figures = discharge_figures(tables["discharges"], names, minimum)
     for name, figure in figures.items():
         files[f"figure_{name}.svg"] = (figure.title, figure.document().encode())
-    _put(lake, {name: content for name, (_, content) in files.items()})
+    return put_files(lake, FOLDER, files)
+
+
+def put_files(lake: Lake, folder: str, files: dict[str, tuple[str, bytes]]) -> pl.DataFrame:
+    """Write files (name -> title, content) to a folder, and return file, title and sha256 of each.
+
+    Files that an earlier run made and this one does not are removed.
+    """
+    _put(lake, folder, {name: content for name, (_, content) in files.items()})
     rows = [
         (name, title, hashlib.sha256(content).hexdigest())
         for name, (title, content) in files.items()
@@ -53,8 +65,25 @@ def write_manuscript_files(study: SubtypeStudy, lake: Lake) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row").sort("file")
 
 
-def _put(lake: Lake, files: dict[str, bytes]) -> None:
-    folder = lake.folder(FOLDER)
+def read_files(lake: Lake, folder: str) -> dict[str, tuple[str, bytes]]:
+    """Return title and content of each file that the table of a folder's name lists.
+
+    AlteredFileError when a file is not there or not as it was written.
+    """
+    found = {}
+    for name, title, sha256 in lake.read(folder).select("file", "title", "sha256").iter_rows():
+        path = lake.folder(folder) / name
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise AlteredFileError(
+                f"{path} is not the file that was written; materialize `{folder}` again"
+            )
+        found[name] = (title, content)
+    return found
+
+
+def _put(lake: Lake, name_of_folder: str, files: dict[str, bytes]) -> None:
+    folder = lake.folder(name_of_folder)
     with lake.staging() as staging:
         for name, content in files.items():
             (staging / name).write_bytes(content)

@@ -24,13 +24,18 @@ class WordUnavailableError(RuntimeError):
 
 @dataclass(frozen=True)
 class PublicationTable:
-    """A table of shown cells. Rows indented by two spaces belong to the heading above them."""
+    """A table of shown cells. Rows indented by two spaces belong to the heading above them.
+
+    widths: of the columns in a Word file, relative to each other; by default labels take twice the
+    room of numbers.
+    """
 
     name: str
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    widths: tuple[float, ...] = ()
 
 
 def as_csv(table: PublicationTable) -> bytes:
@@ -77,9 +82,8 @@ def _add_rows(document: object, table: PublicationTable) -> None:
 
     wide = len(table.header) > _PORTRAIT_COLUMNS
     across = _LANDSCAPE_CM if wide else _PORTRAIT_CM
-    # Labels take twice the room of numbers.
-    share = across / (len(table.header) + 1)
-    widths = [Cm(2 * share), *[Cm(share)] * (len(table.header) - 1)]
+    relative = table.widths or (2.0, *[1.0] * (len(table.header) - 1))
+    widths = [Cm(across * width / sum(relative)) for width in relative]
     grid = document.add_table(rows=1, cols=len(table.header), style="Table Grid")  # type: ignore[attr-defined]
     grid.autofit = False
     # Word reads the widths of cells, other programs those of columns.
@@ -91,7 +95,13 @@ def _add_rows(document: object, table: PublicationTable) -> None:
     sectioned = any(row[0].startswith(_INDENT) for row in table.rows)
     for row in table.rows:
         heading = sectioned and not row[0].startswith(_INDENT)
-        _fill(grid.add_row(), row, widths, bold=heading)
+        added = grid.add_row()
+        _fill(added, row, widths, bold=heading)
+        if heading and not any(row[1:]):
+            across_all = added.cells[0].merge(added.cells[-1])
+            # Merging keeps the empty paragraph of every cell.
+            for paragraph in across_all.paragraphs[1:]:
+                paragraph._element.getparent().remove(paragraph._element)
 
 
 def _fill(row: object, texts: tuple[str, ...], widths: Sequence[int], *, bold: bool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +24,16 @@ from learn_assets.defs.subtypes_stages import cluster_runs, data_runs, result_ru
 from learn_assets.lake import Lake
 from learn_assets.subtypes.admissions import SexAdmissions
 from learn_assets.subtypes.audit import NuisanceError, assert_audited
+from learn_assets.subtypes.manuscript import AlteredFileError
 from learn_assets.subtypes.membership import Membership
+from learn_assets.subtypes.page import render_page
 from learn_assets.subtypes.study import SEXES, SubtypeStudy, SyntheticDischarges
+from learn_assets.subtypes.summary import subtypes_summary
 from learn_assets.synthetic.discharges import discharge_truth
 
 QUICK = {"largest_count": 5, "resamples": 20, "null_files": 49}
+
+SEX_NAMES = ("female", "male")
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +132,62 @@ def test_clusters_pass_the_audit_that_the_published_method_fails(clustered: Made
         shared = dict(audit.select("representation", "adjusted_mutual_information").iter_rows())
         assert shared["main"] < 0.05
         assert shared["published_texts_and_number"] > 0.05
+
+
+def test_every_table_and_figure_is_a_file(clustered: MadeClusters) -> None:
+    tables = clustered.lake.read("subtype_tables")["file"].to_list()
+    assert {Path(name).suffix for name in tables} == {".csv", ".docx"}
+    assert {f"table_{n}_{sex}.docx" for n in ("2_subtypes", "3_codes") for sex in SEX_NAMES} <= {
+        *tables
+    }
+    figures = set(clustered.lake.read("subtype_figures")["file"])
+    kinds = ("map_pca", "map_umap")
+    assert {f"{kind}_{of}.svg" for kind in kinds for of in (*SEX_NAMES, "both")} <= figures
+    assert {f"codes_{of}.svg" for of in SEX_NAMES} <= figures
+
+
+def test_each_code_stands_beside_its_own_description(clustered: MadeClusters) -> None:
+    described = clustered.lake.read("diagnosis_description").drop_nulls("description")
+    texts = dict(described.select("code", "description").iter_rows())
+    for word in SEX_NAMES:
+        file = clustered.lake.folder("subtype_tables") / f"table_3_codes_{word}.csv"
+        rows = list(csv.reader(file.read_text(encoding="utf-8").splitlines()))[1:]
+        cells = [row[0].strip() for row in rows if row[0].startswith("  ")]
+        assert len(cells) > 10
+        for cell in cells:
+            code, description = cell.split(" ", 1)
+            assert texts[code.replace(".", "")] == description
+
+
+def test_the_page_holds_no_small_count_and_nobody(clustered: MadeClusters) -> None:
+    lake = clustered.lake
+    page = (lake.folder("subtype_page") / "subtypes.html").read_text(encoding="utf-8")
+    assert "SYNTHETIC DATA" in page
+    assert "4 subtypes" in page
+    assert not re.search(r"(src|href)=\"(?!#)", page)
+    days = lake.read("discharges")["admission_date"].unique().cast(pl.String).to_list()
+    assert not [day for day in days if day in page]
+    # Cells that hold a count: alone or with its share of the sex or subtype.
+    counts = [
+        int(number.replace(",", ""))
+        for number in re.findall(r"<td[^>]*>([\d,]+) \(\d+\.\d %\)</td>", page)
+    ]
+    assert len(counts) > 20
+    assert not [count for count in counts if 0 < count < clustered.study.privacy.minimum_cell]
+
+
+def test_an_altered_figure_is_not_put_into_the_page(copied_clusters: MadeClusters) -> None:
+    figure = copied_clusters.lake.folder("subtype_figures") / "codes_female.svg"
+    figure.write_text("<svg></svg>", encoding="utf-8")
+    with pytest.raises(AlteredFileError, match=r"codes_female\.svg"):
+        render_page(copied_clusters.study, copied_clusters.lake)
+
+
+def test_show_tells_the_verdict_and_where_the_page_is(clustered: MadeClusters) -> None:
+    told = subtypes_summary(clustered.study, clustered.lake)
+    assert told.count("Structure: 4 clusters.") == 2
+    assert "The published rule says" in told
+    assert str(clustered.lake.folder("subtype_page")) in told
 
 
 def test_nothing_is_made_twice(copied_clusters: MadeClusters) -> None:
