@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from learn_assets.study import CodeEntry, EncoderChoice, IndexEventRule, Study
 from learn_assets.study_file import StudyFileError, load_study, packaged_studies
@@ -248,6 +249,16 @@ def test_sensitivity_analyses_ask_models_of_the_study(
     data = small_study.model_dump(by_alias=True)
     with pytest.raises(ValidationError, match=says):
         Study.model_validate(data | {"sensitivity": asked})
+
+
+def test_the_protocol_page_shows_a_study_that_loads(small_study: Study) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    shown = YAML(typ="safe").load(page.split("```yaml")[1].split("```")[0])
+    data = small_study.model_dump(by_alias=True)
+    data["models"] |= {"learners": ["elastic_net", "xgboost"]} | shown["models"]
+    study = Study.model_validate(data | {"sensitivity": shown["sensitivity"]})
+    assert study.models.repeats == 10
+    assert study.sensitivity.learning_curve == small_study.sensitivity.learning_curve
 
 
 @pytest.mark.parametrize("part", ["exclusions", "severe_outcomes"])

@@ -16,6 +16,7 @@ from learn_assets.evaluation.imbalance import imbalance_sensitivity, treated_pre
 from learn_assets.evaluation.learning_curve import learning_curve
 from learn_assets.evaluation.repeats import repeat_cross_validation, repeated_auroc
 from learn_assets.evaluation.temporal import temporal_split, temporal_validation
+from learn_assets.modeling.kept_predictions import KeptPredictions
 from learn_assets.modeling.lake_cell import load_cell
 from learn_assets.modeling.nested_selection import nested_selection, study_parts
 from learn_assets.modeling.pipeline import Cell
@@ -59,6 +60,7 @@ def _repeated_cross_validation(study: Study) -> dg.AssetsDefinition:
         with cell_step(context, study, lake, provenance.sensitivity_inputs) as step:
             first = _own(step)
             judged: Sequence[pl.DataFrame] = [first]
+            kept = _kept(study, step)
             if study.models.repeats > 1 and not first.is_empty():
                 cell = _cell(study, step)
                 judged = repeat_cross_validation(
@@ -67,9 +69,10 @@ def _repeated_cross_validation(study: Study) -> dg.AssetsDefinition:
                     ModelingProtocol.from_study(study),
                     first,
                     study.models.repeats,
+                    kept=kept,
                 )
             table = repeated_auroc(judged)
-            return _written(
+            result = _written(
                 study,
                 step,
                 "repeated_cross_validation",
@@ -77,6 +80,8 @@ def _repeated_cross_validation(study: Study) -> dg.AssetsDefinition:
                 repeats=len(judged),
                 auroc=dg.MetadataValue.md(repeats_table(table)),
             )
+            kept.clear()
+            return result
 
     return repeated
 
@@ -229,6 +234,13 @@ def _own(step: CellStep) -> pl.DataFrame:
 
 def _cell(study: Study, step: CellStep) -> Cell:
     return load_cell(study, step.lake, step.window, step.encoder)
+
+
+def _kept(study: Study, step: CellStep) -> KeptPredictions:
+    """Return where finished repeats of the cell are kept until all of them are there."""
+    folder = step.lake.folder("repeats", step.window, step.encoder.id)
+    inputs = provenance.cell_inputs(study, step.lake, step.window, step.encoder)
+    return KeptPredictions(step.lake, folder, inputs)
 
 
 def _written(

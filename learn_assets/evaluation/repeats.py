@@ -13,6 +13,7 @@ from learn_assets.evaluation.discrimination import FloatVector, Interval, OneCla
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import cross_validate
 from learn_assets.modeling.features import FeatureBlocks
+from learn_assets.modeling.kept_predictions import KeptPredictions
 from learn_assets.modeling.leakage import assert_one_fold_per_patient
 from learn_assets.modeling.protocol import ModelingProtocol
 
@@ -35,20 +36,24 @@ def repeat_cross_validation(
     first: pl.DataFrame,
     repeats: int,
     *,
+    kept: KeptPredictions | None = None,
     workers: int | None = None,
 ) -> tuple[pl.DataFrame, ...]:
     """Return out-of-fold predictions of each repeat; `first` is the study's own cross-validation.
 
-    Repeat r has the seed of the study + r - 1, for folds and learners alike.
+    Repeat r has the seed of the study + r - 1, for folds and learners alike. kept: where finished
+    repeats are found again after a run was killed.
     """
-    seeds = range(protocol.seed + 1, protocol.seed + repeats)
-    return (
-        first,
-        *(
-            cross_validate(blocks, labels, replace(protocol, seed=seed), workers=workers).frame
-            for seed in seeds
-        ),
-    )
+    judged = [first]
+    for seed in range(protocol.seed + 1, protocol.seed + repeats):
+        found = kept.find(seed) if kept else None
+        if found is None:
+            again = replace(protocol, seed=seed)
+            found = cross_validate(blocks, labels, again, workers=workers).frame
+            if kept:
+                kept.keep(seed, found)
+        judged.append(found)
+    return tuple(judged)
 
 
 def repeated_auroc(repeats: Sequence[pl.DataFrame]) -> pl.DataFrame:

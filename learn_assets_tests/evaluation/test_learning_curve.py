@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,7 @@ from learn_assets.evaluation.learning_curve import (
 )
 from learn_assets.modeling.cross_validation import cross_validate, stratified_folds
 from learn_assets.modeling.pipeline import build_cell
+from learn_assets.study import ReductionOptions
 from learn_assets_tests.modeling.site import SMALL, cell_tables
 
 LINEAR = replace(SMALL, learners=("elastic_net",), feature_sets=("count", "embedding"))
@@ -118,6 +120,19 @@ def test_held_out_patients_teach_no_point_of_the_curve() -> None:
         for curve in curves
     ]
     assert few[0].equals(few[1])
+
+
+@pytest.mark.parametrize("method", ["pca", "pls"])
+def test_few_patients_are_enough_for_a_reduction_of_their_vectors(
+    method: Literal["pca", "pls"],
+) -> None:
+    reduced = replace(LINEAR, reduction=ReductionOptions(method=method, dimensions=4))
+    cell = build_cell(cell_tables(), reduced)
+    blocks = cell.blocks.rows(cell.labeled)
+    whole = cross_validate(blocks, cell.labels, reduced).frame
+    curve = learning_curve(blocks, cell.labels, reduced, whole, smallest=8, draws=1)
+    sizes = curve.filter(pl.col("feature_set") == "embedding")["training_patients"].to_list()
+    assert sizes == [8, 16, 32, 60]
 
 
 def test_nothing_judged_is_no_curve() -> None:

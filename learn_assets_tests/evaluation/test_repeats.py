@@ -10,14 +10,20 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from learn_assets.evaluation import repeats as module
 from learn_assets.evaluation.repeats import (
     corrected_resampled_interval,
     repeat_cross_validation,
     repeated_auroc,
 )
-from learn_assets.modeling.cross_validation import cross_validate
+from learn_assets.lake import Lake
+from learn_assets.modeling.arrays import Labels
+from learn_assets.modeling.cross_validation import CrossValidation, cross_validate
+from learn_assets.modeling.features import FeatureBlocks
+from learn_assets.modeling.kept_predictions import KeptPredictions
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import build_cell
+from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets_tests.modeling.site import SMALL, cell_tables
 
 LINEAR = replace(SMALL, learners=("elastic_net",), feature_sets=("count",))
@@ -47,6 +53,13 @@ def test_without_overlap_the_interval_is_that_of_a_mean() -> None:
     assert (plain.lower, plain.upper) == pytest.approx(limits)
     # Ten-fold: 1 / 6 + 1 / 9 of the variance in place of 1 / 6.
     wider = corrected_resampled_interval(values, 1 / 9)
+    # The same as Bouckaert and Frank write it for one repeat of ten folds: 1 + 10 / 9 over 10.
+    repeated = corrected_resampled_interval(np.tile(values, 10)[:10], 1 / 9)
+    spread = np.std(np.tile(values, 10)[:10], ddof=1)
+    factor = (1 + 10 / 9) / 10
+    assert repeated.upper - repeated.estimate == pytest.approx(
+        stats.t.ppf(0.975, 9) * spread * np.sqrt(factor)
+    )
     ratio = (wider.upper - wider.lower) / (plain.upper - plain.lower)
     assert ratio == pytest.approx(np.sqrt((1 / 6 + 1 / 9) * 6))
     assert np.isnan(corrected_resampled_interval(values[:1], 1.0).lower)
@@ -91,6 +104,45 @@ def test_every_repeat_holds_each_patient_out_once_in_folds_of_its_own(
     assert all(frame["patient_id"].is_unique().all() for frame in folds)
     assert all(frame["patient_id"].equals(folds[0]["patient_id"]) for frame in folds)
     assert len({tuple(frame["fold"].to_list()) for frame in folds}) == 3
+
+
+def test_a_killed_run_repeats_only_what_was_not_finished(
+    lake: Lake, repeats: tuple[pl.DataFrame, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = build_cell(cell_tables(signal=2.0), LINEAR)
+    blocks = cell.blocks.rows(cell.labeled)
+    asked: list[int] = []
+
+    def dies_at(seed: int | None) -> None:
+        def fit(
+            blocks: FeatureBlocks,
+            labels: Labels,
+            protocol: ModelingProtocol,
+            *,
+            workers: int | None,
+        ) -> CrossValidation:
+            if protocol.seed == seed:
+                raise KeyboardInterrupt
+            asked.append(protocol.seed)
+            return CrossValidation(repeats[protocol.seed - LINEAR.seed])
+
+        monkeypatch.setattr(module, "cross_validate", fit)
+
+    def run(kept: KeptPredictions) -> tuple[pl.DataFrame, ...]:
+        return repeat_cross_validation(blocks, cell.labels, LINEAR, repeats[0], 3, kept=kept)
+
+    kept = KeptPredictions(lake, lake.folder("repeats"), "inputs")
+    dies_at(LINEAR.seed + 2)
+    with pytest.raises(KeyboardInterrupt):
+        run(kept)
+    dies_at(None)
+    again = run(kept)
+    assert asked == [LINEAR.seed + 1, LINEAR.seed + 2]
+    assert all(one.equals(other) for one, other in zip(again, repeats, strict=True))
+    # Of other inputs nothing is found, and a finished analysis leaves nothing behind.
+    assert KeptPredictions(lake, kept.folder, "others").find(LINEAR.seed + 1) is None
+    kept.clear()
+    assert list(kept.folder.iterdir()) == []
 
 
 def test_numbers_are_those_of_a_loop_over_pairs(repeats: tuple[pl.DataFrame, ...]) -> None:
