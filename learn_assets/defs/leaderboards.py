@@ -6,7 +6,7 @@ import polars as pl
 from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
 from learn_assets.defs.partitions import on_all_cells
 from learn_assets.defs.resources import LakeResource
-from learn_assets.evaluation.leaderboard import CellName, leaderboard
+from learn_assets.evaluation.leaderboard import CellName, leaderboard, with_differences
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.modeling.sensitivity import selection_model
@@ -31,7 +31,11 @@ def _leaderboard(study: Study, over: str, description: str) -> dg.AssetsDefiniti
         group_name="evaluation",
         owners=[study.owner],
         kinds={"polars", "parquet"},
-        deps=[on_all_cells("performance"), on_all_cells("nested_selection")],
+        deps=[
+            on_all_cells("performance"),
+            on_all_cells("nested_selection"),
+            on_all_cells("cross_validation"),
+        ],
         metadata={COLUMN_SCHEMA: column_schema(name)},
         description=description,
     )
@@ -48,6 +52,10 @@ def _leaderboard(study: Study, over: str, description: str) -> dg.AssetsDefiniti
                 over=over,
                 minimum_cell=study.privacy.minimum_cell,
             )
+            # Windows hold other patients, so only encoders can be compared on the same ones.
+            if over == "encoder":
+                judged = _finished(study, opened, "cross_validation")
+                table = with_differences(table, judged, _groups(study, over))
             stamp = opened.write(name, table)
         cells = len(study.windows) * len(study.encoders)
         return table_result(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from learn_assets.evaluation.discrimination import Interval, OneClassError, auroc
+from learn_assets.evaluation.paired import auroc_difference
 from learn_assets.modeling.leakage import LeakError
 
 LEADERBOARD_SCHEMA = {
@@ -23,7 +24,12 @@ LEADERBOARD_SCHEMA = {
     "lower": pl.Float64,
     "upper": pl.Float64,
     "times_chosen": pl.Int32,
+    "difference": pl.Float64,
+    "difference_lower": pl.Float64,
+    "difference_upper": pl.Float64,
 }
+_CELL_MODEL = ["window", "encoder", "feature_set", "learner"]
+_PATIENT = ["feature_set", "learner", "patient_id", "label", "fold"]
 
 
 @dataclass(frozen=True, order=True)
@@ -87,6 +93,32 @@ def leaderboard(
     return pl.DataFrame(rows, schema=LEADERBOARD_SCHEMA)
 
 
+def with_differences(
+    board: pl.DataFrame,
+    predictions: Mapping[CellName, pl.DataFrame],
+    groups: Mapping[str, Sequence[CellName]],
+) -> pl.DataFrame:
+    """Return a leaderboard with the paired difference of each cell to the first of its group.
+
+    predictions: tables `cross_validation`; groups: cells that judge the same patients, which those
+    of one window do. Paired DeLong, pairs within folds. A model that either cell lacks, or that was
+    judged on other patients, labels or folds, has no difference.
+    """
+    rows: list[tuple[object, ...]] = []
+    for cells in groups.values():
+        known = [cell for cell in cells if cell in predictions]
+        for cell in known[1:]:
+            rows += _differences(cell, predictions[cell], predictions[known[0]])
+    columns = ("difference", "difference_lower", "difference_upper")
+    found = pl.DataFrame(
+        rows,
+        schema={name: LEADERBOARD_SCHEMA[name] for name in (*_CELL_MODEL, *columns)},
+        orient="row",
+    )
+    joined = board.drop(columns).join(found, on=_CELL_MODEL, how="left", maintain_order="left")
+    return joined.select(list(LEADERBOARD_SCHEMA))
+
+
 def choose(candidates: Mapping[CellName, pl.DataFrame]) -> ChosenCell | None:
     """Return the AUROC of choosing: each part is judged by the cell that the other parts prefer.
 
@@ -121,6 +153,29 @@ def choose(candidates: Mapping[CellName, pl.DataFrame]) -> ChosenCell | None:
     except OneClassError:
         return None
     return ChosenCell(area, times, len(labels), int(labels.sum()))
+
+
+def _differences(
+    cell: CellName, own: pl.DataFrame, first: pl.DataFrame
+) -> list[tuple[object, ...]]:
+    paired = own.join(first, on=_PATIENT, how="left", suffix="_first").sort(_PATIENT)
+    rows: list[tuple[object, ...]] = []
+    for (feature_set, learner), group in paired.group_by(
+        "feature_set", "learner", maintain_order=True
+    ):
+        if group["probability_first"].null_count():
+            continue
+        scores, before, labels, folds = (
+            group[name].to_numpy() for name in ("probability", "probability_first", "label", "fold")
+        )
+        try:
+            gap = auroc_difference(scores, before, labels, folds)
+        except OneClassError:
+            continue
+        limits = (gap.estimate, gap.lower, gap.upper)
+        shown = (value if np.isfinite(value) else None for value in limits)
+        rows.append((cell.window, cell.encoder, feature_set, learner, *shown))
+    return rows
 
 
 def _assert_one_part_per_patient(tables: Mapping[CellName, pl.DataFrame]) -> None:

@@ -57,10 +57,12 @@ def leaderboard_table(table: pl.DataFrame, model: tuple[str, str]) -> str:
             "-" if row["patients"] is None else f"{row['patients']:,}",
             _shown(row, "auroc"),
             "-" if row["times_chosen"] is None else str(row["times_chosen"]),
+            _difference(row),
         ]
         for row in table.filter(wanted).iter_rows(named=True)
     ]
-    return _table(["", "window", "encoder", "patients", "AUROC", "times chosen"], rows)
+    heads = ["", "window", "encoder", "patients", "AUROC", "times chosen", "minus first encoder"]
+    return _table(heads, rows)
 
 
 def _by_model(table: pl.DataFrame, keys: list[str], metrics: Sequence[str]) -> str:
@@ -83,6 +85,11 @@ def _shown(row: Mapping[str, Any] | None, value: str) -> str:
     if row["lower"] is None or row["upper"] is None:
         return _number(row[value])
     return f"{row[value]:.3f} ({row['lower']:.3f} to {row['upper']:.3f})"
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    limits = {"lower": row["difference_lower"], "upper": row["difference_upper"]}
+    return _shown({"difference": row["difference"], **limits}, "difference")
 
 
 def _number(value: float | None) -> str:

@@ -101,3 +101,12 @@ class Leaderboard(Table):
     times_chosen: pl.Int32 = pa.Field(
         nullable=True, ge=0, description="Parts that chose the cell; empty: not up for choice."
     )
+    difference: pl.Float64 = pa.Field(
+        nullable=True,
+        ge=-1,
+        le=1,
+        description="AUROC minus that of the study's first encoder in the window, same patients; "
+        "encoders only.",
+    )
+    difference_lower: pl.Float64 = pa.Field(nullable=True, description=_LOWER)
+    difference_upper: pl.Float64 = pa.Field(nullable=True, description=_UPPER)

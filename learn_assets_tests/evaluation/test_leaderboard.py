@@ -10,7 +10,14 @@ import polars as pl
 import pytest
 
 from learn_assets.evaluation.discrimination import auroc
-from learn_assets.evaluation.leaderboard import CellName, choose, leaderboard
+from learn_assets.evaluation.leaderboard import (
+    LEADERBOARD_SCHEMA,
+    CellName,
+    choose,
+    leaderboard,
+    with_differences,
+)
+from learn_assets.evaluation.paired import auroc_difference
 from learn_assets.evaluation.performance import performance
 from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.leakage import LeakError
@@ -220,6 +227,7 @@ def test_a_board_has_every_cell_then_the_chosen_one_and_no_small_count() -> None
     # Five cases are too few to show.
     assert board["cases"].to_list() == [30, None, 20]
     assert board["times_chosen"].drop_nulls().sum() == PARTS
+    assert board["difference"].null_count() == 3
     alone = leaderboard(
         judged,
         nested,
@@ -230,3 +238,30 @@ def test_a_board_has_every_cell_then_the_chosen_one_and_no_small_count() -> None
     )
     assert alone["basis"].to_list() == ["cell", "cell"]
     assert alone["times_chosen"].null_count() == 2
+
+
+def test_encoders_are_compared_on_the_same_patients_only() -> None:
+    small, large = CellName("long", "small"), CellName("long", "large")
+    judged = {small: predictions(0.5, 20), large: predictions(2.0, 20)}
+    tables = {
+        cell: performance(table, minimum_cell=11, resamples=20).frame
+        for cell, table in judged.items()
+    }
+    groups = {"long": [small, large]}
+    board = leaderboard(
+        tables, {}, groups, ("learn", "elastic_net"), over="encoder", minimum_cell=11
+    )
+    # The order of rows must not pair a patient with another.
+    shuffled = {**judged, large: judged[large].sample(fraction=1.0, shuffle=True, seed=1)}
+    rows = with_differences(board, shuffled, groups)
+    assert rows.schema == pl.Schema(LEADERBOARD_SCHEMA)
+    first, second = (judged[cell] for cell in (small, large))
+    expected = auroc_difference(
+        *(table["probability"].to_numpy() for table in (second, first)),
+        first["label"].to_numpy(),
+        first["fold"].to_numpy(),
+    )
+    assert rows["difference"].to_list() == [None, pytest.approx(expected.estimate)]
+    assert rows["difference_lower"][1] == pytest.approx(expected.lower)
+    others = {**judged, large: judged[large].with_columns(pl.col("patient_id") + "x")}
+    assert with_differences(board, others, groups)["difference"].null_count() == 2
