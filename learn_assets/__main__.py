@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,8 @@ def _fix_places(name: str, study: AnyStudy) -> None:
 def _run(options: argparse.Namespace, study: AnyStudy) -> int:
     if options.command == "materialize":
         return _materialize(study, force=options.force)
-    if options.command == "show":
-        return _show(study)
+    if options.command in _PLAIN:
+        return _PLAIN[options.command](study)
     if options.command == "ui":
         return _open_ui(study, options.port)
     if options.command == "store":
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "ui": "open the Dagster UI on 127.0.0.1",
         "check": "read a study file and say what is wrong with it",
         "store": "size, verify, compact or clear out the vectors of a study",
+        "doctor": "say what this machine can run, and what an encoder still lacks",
     }
     for name, text in helps.items():
         command = commands.add_parser(name, help=text)
@@ -136,6 +138,15 @@ def _store(study: AnyStudy, action: str, *, delete: bool) -> int:
     return answer.status
 
 
+def _doctor(study: AnyStudy) -> int:
+    from learn_assets.doctor import examine
+    from learn_assets.embedding.devices import probe_devices
+
+    diagnosis = examine(study, probe_devices())
+    print("\n".join(diagnosis.lines))
+    return 0 if diagnosis.well else 1
+
+
 def _open_ui(study: AnyStudy, port: int) -> int:
     from learn_assets.defs.runner import prepare_dagster_home
     from learn_assets.lake import Lake
@@ -146,6 +157,8 @@ def _open_ui(study: AnyStudy, port: int) -> int:
     command = [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
     return subprocess.run(command, cwd=project, check=False).returncode
 
+
+_PLAIN: dict[str, Callable[[AnyStudy], int]] = {"show": _show, "doctor": _doctor}
 
 if __name__ == "__main__":
     sys.exit(main())

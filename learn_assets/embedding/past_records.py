@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from learn_assets.cohort.windows import Window
+from learn_assets.embedding.backends.chosen import chosen_backend
 from learn_assets.embedding.cell import cell_mentions, cell_narratives, vector_store
 from learn_assets.embedding.chunking import Chunk, Chunker, load_tokenizer
 from learn_assets.embedding.concepts import concept_frames
@@ -59,6 +60,7 @@ def remaining_vectors(
             overlap_tokens=choice.overlap_tokens,
             task_instruction=False,
             progress=False,
+            backend=chosen_backend(choice),
         ) as run:
             yield from left_without_ages(
                 mentions,

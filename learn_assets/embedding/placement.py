@@ -18,6 +18,8 @@ from learn_assets.embedding.memory import (
 )
 from learn_assets.study import EncoderChoice
 
+# What torch, OpenVINO and the narratives of a group take beside the encoder.
+_PROCESS_BYTES = 1 << 30
 # Of a model that says nothing of its shape: weights, and as much again for a batch.
 _UNKNOWN_SHAPE_FACTOR = 2
 _SMALL_BYTES = BYTES["float32"] * SMALL_PARAMETERS
@@ -78,7 +80,7 @@ def need_of_shape(shape: ModelShape, dtype: str, token_limit: int) -> Need:
         ).total
         for budget, gpu in ((GPU_TOKEN_BUDGET, True), (CPU_TOKEN_BUDGET, False))
     )
-    return Need("here", on_gpu, on_cpu, shape.small)
+    return Need("here", on_gpu, on_cpu + _PROCESS_BYTES, shape.small)
 
 
 def find_place(need: Need, devices: Devices) -> Place | NoPlace:
