@@ -28,6 +28,7 @@ FeatureSet = Literal[
     "contrastive_self",
     "contrastive_supervised",
     "learn",
+    "stacking",
     "count_without_medication",
     "embedding_without_medication",
     "learn_without_medication",

@@ -21,9 +21,10 @@ from learn_assets.lake import held, temporary_folder
 from learn_assets.modeling.arrays import read_json, write_json
 from learn_assets.modeling.case_mix import CaseMixVariable
 from learn_assets.modeling.cross_validation import FittedModel, predict
-from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks
+from learn_assets.modeling.features import STACKING, EncoderIdentity, FeatureBlocks
 from learn_assets.modeling.learners import load_model
 from learn_assets.modeling.preprocessing import FittedPreprocessing
+from learn_assets.modeling.stacking import StackedModel
 from learn_assets.modeling.threads import single_thread
 
 FORMAT_VERSION = 3
@@ -251,7 +252,8 @@ def _read_model(folder: Path, entry: dict[str, Any]) -> FittedModel:
     if unsafe:
         raise BundleError(f"{_MANIFEST}: {len(unsafe)} names of models are not plain names")
     place = folder / "models" / entry["feature_set"] / entry["learner"]
-    model = load_model(entry["learner"], place)
+    stacked = entry["feature_set"] == STACKING
+    model = StackedModel.load(place) if stacked else load_model(entry["learner"], place)
     return FittedModel(entry["feature_set"], entry["learner"], model)
 
 

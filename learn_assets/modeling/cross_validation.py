@@ -12,6 +12,8 @@ import polars as pl
 
 from learn_assets.modeling.arrays import FloatMatrix, FloatVector, IndexVector, Labels
 from learn_assets.modeling.features import (
+    STACKED,
+    STACKING,
     DuplicatePatientError,
     FeatureBlocks,
     ModelFeatureSet,
@@ -24,8 +26,9 @@ from learn_assets.modeling.preprocessing import (
     preprocess,
 )
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.modeling.stacking import fit_stacked
 from learn_assets.modeling.threads import fit_pool, single_thread
-from learn_assets.modeling.tuning import tune
+from learn_assets.modeling.tuning import Tuned, tune
 from learn_assets.study import WITHOUT_MEDICATION, LearnerName
 
 CROSS_VALIDATION_SCHEMA = {
@@ -174,6 +177,18 @@ def fit_grid(
             if not len(columns):
                 warnings.append(f"feature set `{feature_set}` has no usable column: left out")
                 continue
+            if feature_set == STACKING:
+                parts = [preprocessing.columns_of(part) for part in STACKED]
+                if not all(len(part) for part in parts):
+                    warnings.append(f"feature set `{feature_set}` lacks a part: left out")
+                    continue
+                # Resampled rows would put relatives of one patient on both sides of inner folds.
+                places = [np.searchsorted(columns, part).astype(np.int64) for part in parts]
+                jobs += [
+                    pool.submit(_fit_stacked, learner, matrix[:, columns], places, labels, protocol)
+                    for learner in reversed(learners)
+                ]
+                continue
             training, training_labels = matrix[:, columns], labels
             if protocol.oversampled:
                 training, training_labels = oversample(training, labels, protocol.seed)
@@ -199,15 +214,52 @@ def _fit(
     labels: Labels,
     protocol: ModelingProtocol,
 ) -> FittedModel:
+    tuned = _tuned(feature_set, learner, matrix, labels, protocol)
+    model = tuned.settings.fit(matrix, labels, protocol.seed)
+    return FittedModel(feature_set, learner, model, tuned.changes)
+
+
+def _fit_stacked(
+    learner: LearnerName,
+    matrix: FloatMatrix,
+    parts: list[IndexVector],
+    labels: Labels,
+    protocol: ModelingProtocol,
+) -> FittedModel:
+    """Fit late fusion; settings of each part are tuned once, on all of the training rows."""
+    tuned = [
+        _tuned(feature_set, learner, matrix[:, part], labels, protocol)
+        for feature_set, part in zip(STACKED, parts, strict=True)
+    ]
+
+    def fit_part(number: int, rows: FloatMatrix, known: Labels) -> Model:
+        if protocol.oversampled:
+            rows, known = oversample(rows, known, protocol.seed)
+        return tuned[number].settings.fit(rows, known, protocol.seed)
+
+    model = fit_stacked(learner, fit_part, matrix, parts, labels, protocol.seed)
+    changes = {
+        f"{feature_set}.{name}": value
+        for feature_set, item in zip(STACKED, tuned, strict=True)
+        for name, value in item.changes.items()
+    }
+    return FittedModel(STACKING, learner, model, changes)
+
+
+def _tuned(
+    feature_set: ModelFeatureSet,
+    learner: LearnerName,
+    matrix: FloatMatrix,
+    labels: Labels,
+    protocol: ModelingProtocol,
+) -> Tuned:
     preset = preset_learner(
         learner,
         protocol.name,
         include_medication=protocol.include_medication and feature_set not in WITHOUT_MEDICATION,
         balanced=protocol.balanced,
     )
-    tuned = tune(learner, preset, matrix, labels, protocol.seed, protocol.tuning)
-    model = tuned.settings.fit(matrix, labels, protocol.seed)
-    return FittedModel(feature_set, learner, model, tuned.changes)
+    return tune(learner, preset, matrix, labels, protocol.seed, protocol.tuning)
 
 
 def _run_fold(

@@ -33,6 +33,7 @@ FEATURE_SET_BLOCKS: dict[ModelFeatureSet, tuple[Block, ...]] = {
     "count": _CODES,
     "embedding": _TEXT,
     "learn": (*_CODES, *_TEXT),
+    "stacking": (*_CODES, *_TEXT),
     "autoencoder": ("autoencoder", "missing_kinds"),
     "contrastive_self": ("contrastive_self", "missing_kinds"),
     "contrastive_supervised": ("contrastive_supervised", "missing_kinds"),
@@ -40,6 +41,9 @@ FEATURE_SET_BLOCKS: dict[ModelFeatureSet, tuple[Block, ...]] = {
     "embedding_without_medication": _TEXT,
     "learn_without_medication": (*_CODES, *_TEXT),
 }
+STACKING: ModelFeatureSet = "stacking"
+# A model of each is fitted, and their predictions combined.
+STACKED: tuple[ModelFeatureSet, ...] = ("count", "embedding")
 REPRESENTATIONS: tuple[RepresentationName, ...] = (
     "autoencoder",
     "contrastive_self",

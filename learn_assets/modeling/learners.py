@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
 from learn_assets.modeling.arrays import FloatMatrix, FloatVector, Labels
 from learn_assets.modeling.boosted_trees import BoostedTrees, BoostedTreesSettings
@@ -31,7 +31,9 @@ LearnerSettings = (
 class Model(Protocol):
     """A fitted learner; one that `carries_patient_rows` must stay at its site."""
 
-    carries_patient_rows: ClassVar[bool]
+    @property
+    def carries_patient_rows(self) -> bool:
+        """Whether training patients can be read from it."""
 
     def predict_probability(self, matrix: FloatMatrix) -> FloatVector:
         """Return the probability of being a case, float64 (patients,)."""

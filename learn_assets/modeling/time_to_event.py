@@ -21,7 +21,7 @@ from learn_assets.evaluation.survival_curves import (
 )
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import stratified_folds
-from learn_assets.modeling.features import FeatureBlocks
+from learn_assets.modeling.features import STACKING, FeatureBlocks
 from learn_assets.modeling.leakage import assert_disjoint
 from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
@@ -145,6 +145,9 @@ def _run_fold(
     warnings: list[str] = []
     with single_thread():
         for (feature_set, _), learner in product(protocol.grid, learners):
+            if feature_set == STACKING:
+                warnings.append(f"feature set `{feature_set}` combines classifiers: left out")
+                continue
             columns = preprocessing.columns_of(feature_set)
             if not len(columns):
                 warnings.append(f"feature set `{feature_set}` has no usable column: left out")
