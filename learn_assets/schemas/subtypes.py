@@ -98,7 +98,8 @@ class ModelTraining(Table):
 
     @pa.dataframe_check(name="one_kept")
     def _one_is_kept(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805
-        return data.lazyframe.select(pl.col("best").sum() == 1)
+        # By row, as the columns of a table are looked at without rows, too.
+        return data.lazyframe.select((pl.col("best").sum() == 1) & pl.col("best").is_not_null())
 
 
 class LanguageModel(ModelTraining):

@@ -39,7 +39,7 @@ def check_base_model(folder: Path) -> None:
     """Raise BaseModelError unless a folder holds a DeBERTa-v3 model that can be read safely."""
     remedy = (
         f"place {PRETRAINED_FILES} of DeBERTa-v3 there: load the published model once elsewhere "
-        "with transformers (DebertaV2ForMaskedLM, DebertaV2TokenizerFast) and call "
+        "with transformers (DebertaV2ForMaskedLM, DebertaV2Tokenizer) and call "
         "save_pretrained(folder) on both"
     )
     if not folder.is_dir():

@@ -30,7 +30,7 @@ from learn_assets.subtypes.language.trained_model import (
     open_model,
     save_model,
 )
-from learn_assets.subtypes.language.training import train
+from learn_assets.subtypes.language.training import CHECKPOINT_SECONDS, train
 
 _MODEL, _CHECKPOINTS = "model", "checkpoints"
 _CODE = ("subtypes/language",)
@@ -48,7 +48,13 @@ class Fit:
     shortened: int
 
 
-def fit_language_model(texts: pl.DataFrame, options: LanguageModelOptions, folder: Path) -> Fit:
+def fit_language_model(
+    texts: pl.DataFrame,
+    options: LanguageModelOptions,
+    folder: Path,
+    *,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Fit:
     """Train on masked tokens of `diagnosis_texts`; a killed training goes on where it stood.
 
     BaseModelError when the folder of a pretrained model lacks something.
@@ -73,7 +79,9 @@ def fit_language_model(texts: pl.DataFrame, options: LanguageModelOptions, folde
     revision = revision_of(base) if base is not None else "none"
     inputs = corpus_fingerprint(texts, options, revision, code_hash(_CODE))
     checkpoints = Checkpoints(folder / _CHECKPOINTS, inputs)
-    trained = train(objective, options.masked, options.seed, checkpoints)
+    trained = train(
+        objective, options.masked, options.seed, checkpoints, checkpoint_seconds=checkpoint_seconds
+    )
     saved = save_model(folder / _MODEL, model, model, corpus.tokenizer, {"inputs": inputs})
     checkpoints.clear()
     return Fit(
@@ -87,7 +95,12 @@ def fit_language_model(texts: pl.DataFrame, options: LanguageModelOptions, folde
 
 
 def fit_contrastive_model(
-    texts: pl.DataFrame, options: LanguageModelOptions, language_model: Path, folder: Path
+    texts: pl.DataFrame,
+    options: LanguageModelOptions,
+    language_model: Path,
+    folder: Path,
+    *,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Fit:
     """Train the encoder of admissions on the language model in a folder; goes on where it stood."""
     start = open_model(language_model / _MODEL)
@@ -109,7 +122,13 @@ def fit_contrastive_model(
     )
     inputs = corpus_fingerprint(texts, options, start.digest, code_hash(_CODE))
     checkpoints = Checkpoints(folder / _CHECKPOINTS, inputs)
-    trained = train(objective, options.contrastive, options.seed, checkpoints)
+    trained = train(
+        objective,
+        options.contrastive,
+        options.seed,
+        checkpoints,
+        checkpoint_seconds=checkpoint_seconds,
+    )
     settings = {
         "inputs": inputs,
         "projection": options.contrastive.projection,

@@ -36,6 +36,9 @@ _UNDECAYED = ("bias", "LayerNorm.weight", "layer_norm.weight")
 _SORTED_BATCHES = 16
 _ORDER, _STEP = 1, 2
 
+# What a kill costs at most, besides the pass whose end is always kept.
+CHECKPOINT_SECONDS = 300.0
+
 
 class Objective(Protocol):
     """What is trained, and what its losses are."""
@@ -70,7 +73,7 @@ def train(
     seed: int,
     checkpoints: Checkpoints,
     *,
-    checkpoint_seconds: float = 300.0,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Trained:
     """Train until the held-out loss no longer falls, or for all passes; resume where it stood.
 

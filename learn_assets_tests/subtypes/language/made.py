@@ -55,7 +55,7 @@ def quick_options(**changes: object) -> LanguageModelOptions:
     return LanguageModelOptions.model_validate(
         {
             "masked": {"epochs": 2, "batch": 16, "learning_rate": 5e-3},
-            "contrastive": {"epochs": 2, "batch": 16, "projection": 16},
+            "contrastive": {"epochs": 2, "batch": 16, "projection": 16, "learning_rate": 5e-3},
             **changes,
         }
     )
