@@ -129,3 +129,9 @@ class SubtypeStudy(BaseStudy):
                 "which is null"
             )
         return self
+
+    @property
+    def sexes_share_a_space(self) -> bool:
+        """Whether vectors of both sexes may be compared and drawn together: not of two models."""
+        model = self.language_model if self.clusters.representation == "language_model" else None
+        return model is None or model.sharing == "shared"

@@ -1,0 +1,35 @@
+"""The section in a study: what clusters need of it, and when the sexes share a space."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from learn_assets.subtypes.study import SubtypeStudy
+
+
+def study(**sections: object) -> SubtypeStudy:
+    return SubtypeStudy.model_validate(
+        {
+            "question": "subtypes",
+            "name": "trial",
+            "title": "Trial",
+            "synthetic": True,
+            "source": {"format": "synthetic"},
+            **sections,
+        }
+    )
+
+
+def test_clusters_of_the_language_model_need_one() -> None:
+    assert study(language_model=None).language_model is None
+    with pytest.raises(ValidationError, match="needs the section `language_model`"):
+        study(language_model=None, clusters={"representation": "language_model"})
+
+
+def test_two_models_are_two_spaces() -> None:
+    alone = {"sharing": "each_sex"}
+    of_model = {"representation": "language_model"}
+    assert study(clusters=of_model).sexes_share_a_space
+    assert study(language_model=alone).sexes_share_a_space
+    assert not study(language_model=alone, clusters=of_model).sexes_share_a_space
