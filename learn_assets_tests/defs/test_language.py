@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,14 +111,6 @@ def test_each_sex_has_its_model_when_asked_and_its_admissions_alone() -> None:
     for sex in ("F", "M"):
         of_sex = discharges.filter(discharges["sex"] == sex)["admission_id"].to_list()
         assert lake.read("text_embeddings", sex)["admission_id"].to_list() == of_sex
-
-
-def test_a_pretrained_model_that_is_not_there_is_told(tmp_path: Path) -> None:
-    study = language_study(base_model=str(tmp_path / "deberta"))
-    (outcome,) = materialize(study)
-    assert outcome.status == "failed"
-    assert "is not a folder; place config.json, tokenizer.json and *.safetensors" in outcome.reason
-    assert "LEARN_HOME" in os.environ
 
 
 def test_a_study_without_a_language_model_trains_none() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +24,23 @@ class BaseModelError(FileNotFoundError):
     """The folder of a pretrained model cannot be used; says what to place where."""
 
 
-def training_device(base_model: Path | None) -> torch.device:
-    """Return the device of a training; one without a pretrained model stays on one thread.
+def training_device(*, pretrained: bool) -> torch.device:
+    """Return the device of a training; a small model is slower on a GPU than on a processor."""
+    return prepare_torch(None if pretrained else "cpu")
 
-    A small model is slower on a GPU, and on one thread it is the same on every machine.
-    """
+
+@contextmanager
+def one_thread(*, wanted: bool) -> Iterator[None]:
+    """Let torch compute on one thread when wanted: a small model is then the same everywhere."""
     import torch
 
-    device = prepare_torch(None if base_model is not None else "cpu")
-    if base_model is None:
+    before = torch.get_num_threads()
+    if wanted:
         torch.set_num_threads(1)
-    return device
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_base_model(folder: Path) -> None:

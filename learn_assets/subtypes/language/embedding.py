@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from learn_assets.subtypes.coded import CodedAdmissions
-from learn_assets.subtypes.language.architecture import training_device
+from learn_assets.subtypes.language.architecture import one_thread, training_device
 from learn_assets.subtypes.language.checkpoints import load_parameters
 from learn_assets.subtypes.language.contrastive import AdmissionEncoder
 from learn_assets.subtypes.language.corpus import admissions_as_tokens
@@ -97,7 +97,7 @@ class AdmissionVectors:
 
 def load_encoder(saved: SavedModel, *, pretrained: bool) -> TrainedEncoder:
     """Return the encoder of a contrastive model's folder, on the device it was trained on."""
-    device = training_device(saved.folder if pretrained else None)
+    device = training_device(pretrained=pretrained)
     encoder = AdmissionEncoder.of(blank_model(saved), int(saved.settings["projection"]))
     load_parameters(encoder.module, read_parameters(saved))
     special = SpecialTokens.of(load_tokenizer(saved.folder))
@@ -112,7 +112,9 @@ def embed_texts(saved: SavedModel, texts: pl.DataFrame, *, pretrained: bool) -> 
     encoder = load_encoder(saved, pretrained=pretrained)
     tokenizer = load_tokenizer(saved.folder)
     listed = texts["descriptions"].to_list()
-    vectors = encoder.vectors(admissions_as_tokens(tokenizer, listed, encoder.limit))
+    tokens = admissions_as_tokens(tokenizer, listed, encoder.limit)
+    with one_thread(wanted=not pretrained):
+        vectors = encoder.vectors(tokens)
     return texts.select("admission_id", vector=_lists(vectors))
 
 

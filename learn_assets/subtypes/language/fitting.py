@@ -15,6 +15,7 @@ from learn_assets.provenance import code_hash
 from learn_assets.subtypes.language.architecture import (
     check_base_model,
     new_model,
+    one_thread,
     pretrained_model,
     training_device,
 )
@@ -62,7 +63,7 @@ def fit_language_model(
     base = options.base_model
     if base is not None:
         check_base_model(base)
-    device = training_device(base)
+    device = training_device(pretrained=base is not None)
     corpus = build_corpus(texts, options, load_tokenizer(base) if base is not None else None)
     if base is not None:
         model = pretrained_model(base, options.seed)
@@ -79,9 +80,14 @@ def fit_language_model(
     revision = revision_of(base) if base is not None else "none"
     inputs = corpus_fingerprint(texts, options, revision, code_hash(_CODE))
     checkpoints = Checkpoints(folder / _CHECKPOINTS, inputs)
-    trained = train(
-        objective, options.masked, options.seed, checkpoints, checkpoint_seconds=checkpoint_seconds
-    )
+    with one_thread(wanted=base is None):
+        trained = train(
+            objective,
+            options.masked,
+            options.seed,
+            checkpoints,
+            checkpoint_seconds=checkpoint_seconds,
+        )
     saved = save_model(folder / _MODEL, model, model, corpus.tokenizer, {"inputs": inputs})
     checkpoints.clear()
     return Fit(
@@ -104,7 +110,7 @@ def fit_contrastive_model(
 ) -> Fit:
     """Train the encoder of admissions on the language model in a folder; goes on where it stood."""
     start = open_model(language_model / _MODEL)
-    device = training_device(options.base_model)
+    device = training_device(pretrained=options.base_model is not None)
     model, tokenizer = load_language_model(start)
     corpus = build_corpus(texts, options, tokenizer)
     encoder = new_encoder(model, options.contrastive.projection, options.seed)
@@ -122,13 +128,14 @@ def fit_contrastive_model(
     )
     inputs = corpus_fingerprint(texts, options, start.digest, code_hash(_CODE))
     checkpoints = Checkpoints(folder / _CHECKPOINTS, inputs)
-    trained = train(
-        objective,
-        options.contrastive,
-        options.seed,
-        checkpoints,
-        checkpoint_seconds=checkpoint_seconds,
-    )
+    with one_thread(wanted=options.base_model is None):
+        trained = train(
+            objective,
+            options.contrastive,
+            options.seed,
+            checkpoints,
+            checkpoint_seconds=checkpoint_seconds,
+        )
     settings = {
         "inputs": inputs,
         "projection": options.contrastive.projection,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
-from learn_assets.lake import private_folder
+from learn_assets.lake import private_folder, temporary_folder
 from learn_assets.subtypes.language.architecture import configuration_of, configured_model
 from learn_assets.subtypes.language.checkpoints import file_digest, load_parameters, parameters_of
 from learn_assets.subtypes.language.tokens import TOKENIZER_FILE, load_tokenizer
@@ -50,8 +49,7 @@ def save_model(
     from safetensors.torch import save_file
 
     private_folder(folder.parent)
-    staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix="staged-"))
-    try:
+    with temporary_folder(folder.parent, "staged-") as staged:
         content = json.dumps(configuration_of(language_model), indent=1, sort_keys=True)
         (staged / _CONFIGURATION).write_text(content, encoding="utf-8")
         save_file(parameters_of(module), staged / _WEIGHTS)
@@ -61,8 +59,6 @@ def save_model(
         (staged / _MANIFEST).write_text(manifest, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         staged.replace(folder)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
     return open_model(folder)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from pydantic import ValidationError
 
 from learn_assets.subtypes.language.architecture import BaseModelError, check_base_model
+from learn_assets.subtypes.language.fitting import fit_language_model
 from learn_assets.subtypes.language.options import LanguageModelOptions
 
 
@@ -54,3 +56,10 @@ def test_a_folder_that_lacks_something_is_told_with_the_remedy(tmp_path: Path) -
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(BaseModelError, match="type 'bert'"):
         check_base_model(tmp_path)
+
+
+def test_a_training_without_its_pretrained_model_ends_before_it_begins(tmp_path: Path) -> None:
+    options = LanguageModelOptions.model_validate({"base_model": tmp_path / "absent"})
+    with pytest.raises(BaseModelError, match="is not a folder"):
+        fit_language_model(pl.DataFrame(), options, tmp_path / "model")
+    assert not (tmp_path / "model").exists()

@@ -52,7 +52,7 @@ class Line:
             return float((self.module(self.inputs)[:, 0] - self.targets).square().mean())
 
 
-OPTIONS = MaskedOptions(learning_rate=0.1, batch=6, epochs=5, patience=5)
+OPTIONS = MaskedOptions(learning_rate=0.1, batch=6, epochs=3, patience=5)
 
 
 def trained(folder: Path, line: Line, options: MaskedOptions = OPTIONS) -> Trained:
@@ -68,7 +68,7 @@ def test_a_stopped_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> N
         resumed = Line()
         again = trained(folder, resumed)
         assert again.evaluations == unbroken.evaluations
-        assert resumed.steps == 7 * 5 - stop_after
+        assert resumed.steps == 7 * 3 - stop_after
         for name, value in unbroken.parameters.items():
             assert torch.equal(again.parameters[name], value)
 
@@ -113,7 +113,7 @@ def test_training_stops_when_the_held_out_loss_no_longer_falls(tmp_path: Path) -
             return [5.0, 3.0, 4.0, 3.5, 6.0, 1.0][self.looks - 1]
 
     line = Worse()
-    result = trained(tmp_path, line, OPTIONS.model_copy(update={"patience": 2}))
+    result = trained(tmp_path, line, OPTIONS.model_copy(update={"patience": 2, "epochs": 5}))
     assert [look.held_out_loss for look in result.evaluations] == [5.0, 3.0, 4.0, 3.5]
     assert (result.best.epoch, result.best.held_out_loss) == (1, 3.0)
     # The weights are those of the best look, not of the last.
