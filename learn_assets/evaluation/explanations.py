@@ -13,15 +13,11 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy.stats import norm
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval, OneClassError
+from learn_assets.evaluation.discrimination import FloatVector, Interval, delong
 from learn_assets.evaluation.occlusion import CountOcclusion, Occlusion
-from learn_assets.evaluation.resampling import (
-    auroc_statistic,
-    patient_weights,
-    percentile_limits,
-    resampled_statistics,
-)
+from learn_assets.evaluation.resampling import patient_weights, percentile_limits
 from learn_assets.modeling.arrays import FloatMatrix, IndexVector, Labels
 from learn_assets.modeling.contributions import EXPLAINED_LEARNERS, contributions
 from learn_assets.modeling.cross_validation import (
@@ -131,10 +127,10 @@ def explain(
     `shap`: mean absolute contribution of a count feature in log odds, the largest only, by elastic
     net and XGBoost where the study has them; `direction` is the correlation of value and
     contribution. `permutation`: AUROC lost when a block of columns is exchanged among the held-out
-    patients of a fold, mean of five permutations; first learner. `occlusion`: mean absolute change
-    of the probability when past records are taken away, among patients who have such; `direction`
-    is the mean change with its sign, divided by it. Intervals: bootstrap over patients, models as
-    they are.
+    patients of a fold, mean of five permutations (DeLong); first learner. `occlusion`: mean
+    absolute change of the probability when past records are taken away, among patients who have
+    such; `direction` is the mean change with its sign, divided by it. The other intervals:
+    bootstrap over patients, models as they are.
 
     blocks and labels (1 = case) belong to the labeled patients. Features of fewer patients than
     `protocol.preprocessing.minimum_patients` are in no model. Too few cases or controls give an
@@ -161,7 +157,7 @@ def explain(
     for name, of_model in features.items():
         rows += _shap_rows(name, of_model, words, chosen, protocol.seed)
     for name, of_scores in scores.items():
-        rows += _permutation_rows(name, of_scores, patients, chosen, protocol.seed)
+        rows += _permutation_rows(name, of_scores, patients)
         rows += _occlusion_rows(name, of_scores, occlusions, protocol, chosen)
     unexplained = () if features else ("no learner of the study has exact contributions of counts",)
     return Explanations(pl.DataFrame(rows, schema=EXPLANATION_SCHEMA), unexplained)
@@ -315,27 +311,29 @@ def _kind_of_feature(name: str) -> str:
 
 
 def _permutation_rows(
-    name: _Name, scores: _Scores, patients: _Patients, options: ExplanationOptions, seed: int
+    name: _Name, scores: _Scores, patients: _Patients
 ) -> Iterator[dict[str, object]]:
-    labels, folds = patients.labels, patients.folds
-    whole = np.ones((1, len(labels)))
     for (kind, subject), kept in sorted(scores.permuted.items()):
         # A fold whose training patients gave the block no column has nothing to exchange.
         permuted = np.where(np.isnan(kept), scores.plain, kept)
-        statistics = [auroc_statistic(row, labels, folds) for row in (scores.plain, *permuted)]
-        try:
-            draws = resampled_statistics(statistics, labels, resamples=options.resamples, seed=seed)
-        except OneClassError:
-            return
-        areas = np.array([statistic(whole)[0] for statistic in statistics])
-        lower, upper = percentile_limits(draws[0] - draws[1:].mean(axis=0))
         yield {
             **_place(name, "permutation", kind, subject, None),
             "metric": "auroc_drop",
-            **_limits(Interval(float(areas[0] - areas[1:].mean()), lower, upper)),
+            **_limits(_area_lost(scores.plain, permuted, patients)),
             "direction": None,
             "reason": None,
         }
+
+
+def _area_lost(plain: FloatVector, permuted: FloatMatrix, patients: _Patients) -> Interval:
+    """Return AUROC minus its mean over permutations (permutations, n), interval by DeLong."""
+    areas = delong(np.vstack([plain, permuted]), patients.labels, patients.folds)
+    contrast = np.array([1.0, *np.full(len(permuted), -1.0 / len(permuted))])
+    lost = float(contrast @ areas.estimates)
+    # Permutations that change no ranking leave a variance of rounding, which may be below zero.
+    variance = max(float(contrast @ areas.covariance @ contrast), 0.0)
+    width = float(norm.ppf(0.975)) * float(np.sqrt(variance))
+    return Interval(lost, lost - width, lost + width)
 
 
 def _occlusion_rows(
