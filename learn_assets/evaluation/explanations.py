@@ -175,13 +175,15 @@ def _fitted_folds(
     if _COUNTS in shown:
         learners = tuple(dict.fromkeys((*first, *exact)))
         wanted.append(replace(protocol, feature_sets=(_COUNTS,), learners=learners))
+    # Representations of feature sets that are not explained need not be learned.
+    learned = replace(protocol, feature_sets=shown).preprocessing
     for number in range(protocol.folds):
         training = np.flatnonzero(patients.folds != number).astype(np.int64)
         held_out = np.flatnonzero(patients.folds == number).astype(np.int64)
         known, unseen = patients.blocks.rows(training), patients.blocks.rows(held_out)
         assert_disjoint(known.patient_ids.tolist(), unseen.patient_ids.tolist())
         labels = patients.labels[training]
-        preprocessing, matrix = preprocess(known, protocol.preprocessing, labels)
+        preprocessing, matrix = preprocess(known, learned, labels)
         models = [
             model
             for part in wanted
