@@ -250,9 +250,14 @@ def _write_sensitivity(study: Study, lake: Lake) -> None:
     sizes = pl.DataFrame({"training_patients": [8, 64, 512], "draws": [5, 3, 1]})
     curve = models.join(sizes, how="cross").with_columns(auroc=pl.lit(0.75), **limits)
     lake.write("learning_curve", curve, **place)
-    measured = pl.DataFrame({"metric": ["n", "prevalence", "auroc", "brier", "training_n"]})
+    measured = pl.DataFrame(
+        {
+            "metric": ["n", "prevalence", "auroc", "brier", "training_n"],
+            "estimate": [200.0, 0.15, 0.7, 0.1, 400.0],
+        }
+    )
     later = models.join(measured, how="cross").select(
-        pl.date(2014, 5, 17).alias("cut_date"), pl.all(), pl.lit(0.7).alias("estimate"), **limits
+        pl.date(2014, 5, 17).alias("cut_date"), pl.all(), **limits
     )
     lake.write("temporal_validation", later, **place)
     treated = pl.DataFrame({"imbalance": ["none", "smote"]}).join(

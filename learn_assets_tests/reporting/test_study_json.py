@@ -18,6 +18,7 @@ from learn_assets.reporting.study_json import SCHEMA, render_json
 from learn_assets.study import Study
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?")
+COUNT = re.compile(r"[\d,]+( \(\d+\.\d %\))?")
 # What the page says of itself: numbers of headings, of figures and of masked counts.
 FURNITURE = re.compile(
     r"<style>.*?</style>|<nav.*?</nav>|<footer>.*?</footer>|<span class=\"place\">.*?</span>"
@@ -110,3 +111,18 @@ def test_the_form_is_named_and_the_bytes_are_the_same(
     assert re.fullmatch(r"\d+\.\d+", document["schema_version"])
     again = render_json(build_report(report_study, report_lake))
     assert again == render_json(report_document)
+
+
+def test_no_count_of_patients_or_records_is_small(document: dict[str, Any]) -> None:
+    counted = {"all", "cases", "controls", "patients", "prevalent", "events", "deaths", "labeled"}
+    counted |= {"records", "rows", "training_n", "n", "remaining", "removed"}
+    shown = []
+    for block in blocks(document):
+        for row in [*block.get("rows", ()), *block.get("steps", ())]:
+            values = (row[name] for name in counted & set(row))
+            # Means and medians share columns with counts, and have a bracket.
+            shown += [
+                v["value"] for v in values if re.match(r"[\d,]+( \(\d+\.\d %\))?$", v["text"])
+            ]
+    assert len(shown) > 40
+    assert [value for value in shown if 0 < value < document["minimum_cell"]] == []

@@ -49,6 +49,9 @@ def _name(row: ExplanationRow) -> str:
 
 def _figure(cell: CellContext, rows: Sequence[ExplanationRow]) -> Block | None:
     first = rows[0]
+    # Importances of single features are drawn for each model, those of blocks for the reference.
+    if first.method != "shap" and first.feature_set != cell.reference.feature_set:
+        return None
     identifier = f"{cell.anchor}-{_name(first)}".replace("_", "-")
     svg = explanation_bars(rows, identifier) if cell.drawn else None
     if svg is None:

@@ -10,7 +10,7 @@ from learn_assets.reporting.comparison_words import comparison_results
 from learn_assets.reporting.context import CellContext, StudyContext, anchor_of
 from learn_assets.reporting.document import Block, Bullets, Column, Paragraph, Section, Table
 from learn_assets.reporting.estimates import CellResults
-from learn_assets.reporting.labels import feature_set_label, in_words, learner_label
+from learn_assets.reporting.labels import feature_set_label, in_words, learner_label_inside
 from learn_assets.reporting.sections.comparisons import told
 from learn_assets.reporting.sections.long_tables import estimate_of, rows_of, shown_model
 from learn_assets.reporting.setup import window_heading
@@ -95,7 +95,7 @@ def _table(context: StudyContext, cells: Sequence[FinishedCell]) -> Table:
         )
     return Table(
         "cells",
-        f"AUROC with 95 % interval by features, learner {learner_label(learner)}, out of fold",
+        f"AUROC with 95 % interval by features, {learner_label_inside(learner)}, out of fold",
         (
             Column("window", "Window, days", numeric=False),
             Column("encoder", "Encoder", numeric=False),

@@ -12,6 +12,7 @@ from learn_assets.reporting.estimates import CellResults, ModelResult
 from learn_assets.reporting.labels import (
     feature_set_label,
     learner_label,
+    learner_label_inside,
     metric_label,
 )
 from learn_assets.reporting.values import (
@@ -68,7 +69,7 @@ def calibration(cell: CellContext, results: CellResults | None) -> Section:
     if drawn is None:
         why = _warning(curves)
         return cell.without("calibration", title, why.text if why else "there is no curve")
-    name = learner_label(cell.reference.learner)
+    name = learner_label_inside(cell.reference.learner)
     figure = Figure(
         "calibration_curve",
         drawn,
@@ -152,7 +153,7 @@ def _warning(curves: Sequence[ModelCurves]) -> Paragraph | None:
 
 
 def _curve_figures(cell: CellContext, curves: Sequence[ModelCurves]) -> list[Figure]:
-    name = learner_label(cell.reference.learner)
+    name = learner_label_inside(cell.reference.learner)
     found = [
         (
             "roc_curve",

@@ -21,6 +21,7 @@ from learn_assets.reporting.labels import (
     feature_set_label,
     in_words,
     learner_label,
+    learner_label_inside,
 )
 from learn_assets.reporting.sections.long_tables import models_of, rows_of, single
 from learn_assets.reporting.sensitivity_figures import imbalance_forest, learning_curves
@@ -93,7 +94,8 @@ def _temporal(cell: CellContext) -> Block:
             for model in models_of(frame)
             for own in [rows_of(frame, model)]
         ),
-        note="Training sees only labels that were known before the cut.",
+        note="Training sees only labels that were known before the cut. A dash stands where "
+        "a small count could be worked out.",
         grouped=True,
     )
 
@@ -116,8 +118,8 @@ def _learning_curve(cell: CellContext) -> list[Block]:
     own = frame.filter(pl.col("learner") == learner)
     if svg is not None:
         caption = (
-            f"Learning curve of {learner_label(learner)}: AUROC on the same held-out folds by "
-            "number of training patients, 95 % intervals."
+            f"Learning curve of {learner_label_inside(learner)}: AUROC on the same held-out folds "
+            "by number of training patients, 95 % intervals."
         )
         blocks.append(Figure("learning_curve", svg, caption, _learning_series(own)))
     sizes = own["training_patients"].unique().sort().to_list()
@@ -125,7 +127,7 @@ def _learning_curve(cell: CellContext) -> list[Block]:
     blocks.append(
         Table(
             "learning_curve_table",
-            f"AUROC by number of training patients, {learner_label(learner)}, 95 % intervals",
+            f"AUROC by training patients, {learner_label_inside(learner)}, 95 % intervals",
             (
                 Column("training_patients", "Training patients"),
                 *(Column(m.feature_set, feature_set_label(m.feature_set)) for m in models),
@@ -166,9 +168,8 @@ def _imbalance(cell: CellContext) -> list[Block]:
     blocks: list[Block] = []
     svg = imbalance_forest(frame, learner, f"{cell.anchor}-imbalance") if cell.drawn else None
     if svg is not None:
-        caption = (
-            f"What treating rare cases otherwise does to {learner_label(learner)}, same folds."
-        )
+        name = learner_label_inside(learner)
+        caption = f"What treating rare cases otherwise does to {name}, same folds."
         blocks.append(Figure("imbalance", svg, caption, _imbalance_series(frame, learner)))
     rows = []
     for model in models_of(frame):
@@ -225,10 +226,10 @@ def _repeats(cell: CellContext) -> Block:
     frame = cell.of_cell("repeated_cross_validation")
     if frame is None:
         return absent(title, not_made("repeated_cross_validation"))
-    if frame.is_empty():
-        return absent(title, "the study does not ask for it")
     over_all = frame.filter(pl.col("repeat").is_null())
-    repeats = frame["repeat"].n_unique() - 1
+    repeats = frame["repeat"].drop_nulls().n_unique()
+    if repeats < 2:
+        return absent(title, "the study does not ask for repeats")
     return Table(
         "repeated_cross_validation",
         f"AUROC over {repeats} cross-validations with other folds",
