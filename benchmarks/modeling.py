@@ -50,7 +50,8 @@ from learn_assets.study import LearnerName
 
 KINDS = ("diagnosis", "procedure", "medication")
 NETWORK = published_network(include_medication=True)
-OTHERS: tuple[LearnerName, ...] = ("elastic_net", "xgboost", "random_forest", "svm")
+LEARNERS: tuple[LearnerName, ...] = ("elastic_net", "xgboost", "random_forest", "svm", "mlp")
+FEATURE_SETS: tuple[ModelFeatureSet, ...] = ("count", "embedding", "learn")
 ModelName = tuple[ModelFeatureSet, LearnerName]
 Scores = dict[ModelName, npt.NDArray[np.float64]]
 
@@ -65,6 +66,13 @@ class Task:
     held_out: IndexVector
     seed: int
     epochs: int
+    feature_sets: tuple[ModelFeatureSet, ...]
+
+    def protocol(self, name: ProtocolName, learners: tuple[LearnerName, ...]) -> ModelingProtocol:
+        """Return the grid of this task."""
+        return ModelingProtocol(
+            name=name, feature_sets=self.feature_sets, learners=learners, seed=self.seed
+        )
 
 
 @dataclass
@@ -137,6 +145,7 @@ def made_up_task(asked: argparse.Namespace, seed: int) -> Task:
         np.arange(asked.patients, patients, dtype=np.int64),
         seed,
         asked.epochs,
+        tuple(asked.feature_sets),
     )
 
 
@@ -144,7 +153,7 @@ def packaged(preset: ProtocolName) -> Contender:
     """Return the package's own grid with one of its presets."""
 
     def run(task: Task, learners: tuple[LearnerName, ...]) -> Scores:
-        protocol = ModelingProtocol(name=preset, learners=learners, seed=task.seed)
+        protocol = task.protocol(preset, learners)
         shorter = replace(NETWORK, epochs=task.epochs)
         fitted = fit_preprocessing(task.blocks.rows(task.training), protocol.preprocessing)
         with patch.object(presets, "published_network", lambda _: shorter):
@@ -171,7 +180,7 @@ def plain(threads: int) -> Contender:
         from sklearn.preprocessing import StandardScaler
 
         found: Scores = {}
-        grid = ModelingProtocol(name="published", learners=learners).grid
+        grid = task.protocol("published", learners).grid
         with threadpool_limits(threads):
             for feature_set, names in grid:
                 for learner in names:
@@ -295,17 +304,19 @@ def main() -> None:
     }
     small = argparse.Namespace(**{**vars(asked), "patients": 120, "held_out": 40, "epochs": 1})
     for contender in contenders.values():  # loads every library, so that nobody pays for it
-        contender(made_up_task(small, asked.seed), (*OTHERS, "mlp"))
+        contender(made_up_task(small, asked.seed), tuple(asked.learners))
     watches = {name: Stopwatch() for name in contenders}
+    others = tuple(name for name in asked.learners if name != "mlp")
+    network = tuple(name for name in asked.learners if name == "mlp")
     for repeat in range(asked.repeats):
         task = made_up_task(asked, asked.seed + repeat)
-        for learners in (OTHERS, ("mlp",)):
+        for learners in (part for part in (others, network) if part):
             for name, contender in contenders.items():
                 watch, before = watches[name], watches[name].cpu
-                cut_short = learners == ("mlp",) and name != "recommended"
+                cut_short = learners == network and name != "recommended"
                 with watch.running(NETWORK.epochs / task.epochs if cut_short else 1.0):
                     scores = contender(task, learners)
-                if learners == ("mlp",):
+                if learners == network:
                     watch.network_cpu += watch.cpu - before
                 for model, chance in scores.items():
                     found = auroc(chance, task.labels[task.held_out]).estimate
@@ -322,6 +333,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--counts", type=int, default=296)
     parser.add_argument("--dimensions", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=None)
+    parser.add_argument("--feature-sets", nargs="+", default=FEATURE_SETS)
+    parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=LEARNERS)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--plain-threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)

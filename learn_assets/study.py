@@ -106,6 +106,12 @@ class SyntheticSource(Section):
     planted_effect: float = Field(
         default=1.0, ge=0.0, le=3.0, description="Multiplies planted log hazards; 0: no truth."
     )
+    shared_synonyms: float = Field(
+        default=0.25,
+        ge=0.0,
+        le=1.0,
+        description="How often the other site's synonyms are written, against the own; 0: never.",
+    )
     laboratory_effect: float = Field(
         default=0.0,
         ge=0.0,

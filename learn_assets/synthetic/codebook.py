@@ -24,9 +24,9 @@ Habit = Literal["home", "transfer"]
 Book = Literal["icd10", "icd9", "procedure10", "procedure9", "drug"]
 
 # Many synonyms a concept make any single code rare; those the other site prefers are
-# used a quarter as often.
+# used a quarter as often, unless a site is asked for that shares more or less.
 _SYNONYMS = 60
-_OTHER_HALF = 1 / 4
+SHARED_SYNONYMS = 0.25
 _RXNORM_SHARE: dict[Habit, float] = {"home": 0.75, "transfer": 0.2}
 
 # Level II codes are public; the wording is ours.
@@ -135,8 +135,12 @@ def concept_names() -> tuple[str, ...]:
 
 
 @cache
-def codebook(habit: Habit) -> Codebook:
-    """Return the codebook of a coding habit."""
+def codebook(habit: Habit, shared_synonyms: float = SHARED_SYNONYMS) -> Codebook:
+    """Return the codebook of a coding habit.
+
+    shared_synonyms: how often a synonym that the other site prefers is written, against one's own;
+    at 0 two sites share only codes of concepts that have no synonym of their own, and drugs.
+    """
     icd10 = _titles("ICD-10-CM", [concept.icd10 for concept in all_concepts()])
     icd9 = _titles("ICD-9-CM", [concept.icd9 for concept in all_concepts()])
     pcs10 = _titles("ICD-10-PCS", [concept.icd10_pcs for concept in all_concepts()])
@@ -150,10 +154,10 @@ def codebook(habit: Habit) -> Codebook:
     checkup = concept_names().index("checkup_and_vaccination")
     procedure10[checkup] += UNDESCRIBED
     tables: dict[Book, CodeTable] = {
-        "icd10": _table(icd10, habit),
-        "icd9": _table(icd9, habit),
-        "procedure10": _table(procedure10, habit),
-        "procedure9": _table(procedure9, habit),
+        "icd10": _table(icd10, habit, shared_synonyms),
+        "icd9": _table(icd9, habit, shared_synonyms),
+        "procedure10": _table(procedure10, habit, shared_synonyms),
+        "procedure9": _table(procedure9, habit, shared_synonyms),
         "drug": _drug_table(habit),
     }
     books = (icd10, icd9, procedure10, procedure9)
@@ -171,16 +175,19 @@ def prefers_home(code_system: str, code: str) -> bool:
     return hashlib.sha256(f"{code_system}|{code}".encode()).digest()[0] % 2 == 0
 
 
-def _table(groups: list[tuple[CodeTitle, ...]], habit: Habit) -> CodeTable:
+def _table(groups: list[tuple[CodeTitle, ...]], habit: Habit, shared: float) -> CodeTable:
     rows = [(number, item) for number, group in enumerate(groups) for item in group]
     home = np.array([prefers_home(item.code_system, item.code) for _, item in rows])
     liked = home if habit == "home" else ~home
+    concept = np.array([number for number, _ in rows])
+    # A concept of which this site likes no synonym is written with what there is.
+    own = np.bincount(concept, weights=liked, minlength=len(groups))[concept] > 0
     return _assemble(
         [item.code_system for _, item in rows],
         [item.code for _, item in rows],
-        np.array([number for number, _ in rows]),
+        concept,
         home,
-        np.where(liked, 1.0, _OTHER_HALF),
+        np.where(liked | ~own, 1.0, shared),
         len(groups),
     )
 

@@ -124,7 +124,7 @@ def write_site(folder: Path, settings: SyntheticSource) -> SiteSummary:
 
 
 def _write_files(folder: Path, settings: SyntheticSource) -> SiteSummary:
-    book = codebook(settings.coding_habit)
+    book = codebook(settings.coding_habit, settings.shared_synonyms)
     planted = PlantedRows()
     rows = {layout.name: 0 for layout in LAYOUTS}
     truths: list[pl.DataFrame] = []

@@ -9,7 +9,7 @@ import polars as pl
 from scipy.special import expit
 
 from learn_assets.evaluation.severe_outcomes import SevereOutcomeTables
-from learn_assets.synthetic.patients import GENETIC_WEIGHT, NEVER, draw_block
+from learn_assets.synthetic.patients import GENETIC_WEIGHT, NEVER, Effects, draw_block
 
 FOLDS = 5
 
@@ -24,9 +24,11 @@ class PlantedSite:
     scores: pl.DataFrame
 
 
-def planted_site(size: int, seed: int, *, genetics_in_score: bool = True) -> PlantedSite:
+def planted_site(
+    size: int, seed: int, *, genetics_in_score: bool = True, effects: Effects | None = None
+) -> PlantedSite:
     """Return the site; who has SLE by the index date, or no follow-up, is not in it."""
-    block = draw_block(0, size, np.random.default_rng(seed))
+    block = draw_block(0, size, np.random.default_rng(seed), effects)
     kept = ~block.prevalent & (block.ana == "positive") & (block.end > block.index)
     ids = block.patient_id[kept]
     index, end = block.index[kept], block.end[kept]

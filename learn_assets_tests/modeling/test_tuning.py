@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from learn_assets.modeling import tuning as module
+from learn_assets.modeling.arrays import weighted_log_loss
 from learn_assets.modeling.cross_validation import cross_validate, stratified_folds
 from learn_assets.modeling.elastic_net import ElasticNetSettings
-from learn_assets.modeling.learners import preset_learner
+from learn_assets.modeling.learners import LearnerSettings, preset_learner
 from learn_assets.modeling.pipeline import build_cell
+from learn_assets.modeling.preprocessing import fit_preprocessing
 from learn_assets.modeling.support_vector import SupportVectorSettings
 from learn_assets.modeling.tuning import tune
 from learn_assets.study import LearnerName, TuningOptions
@@ -112,6 +115,59 @@ def test_losses_of_inner_folds_ignore_the_outer_fold(monkeypatch: pytest.MonkeyP
     cross_validate(blocks, cell.labels, protocol, workers=1)
     training = [int((folds != fold).sum()) for fold in range(SMALL.folds)]
     assert sorted(seen) == sorted(training * 2)
+
+
+def losses_of_the_first_fold(
+    labels: np.ndarray, monkeypatch: pytest.MonkeyPatch, *, leaky: bool = False
+) -> list[float]:
+    """Return every loss that tuning compares in outer fold 0 of a small cell with these labels.
+
+    leaky plants the fault of tuning on all patients before the folds are made.
+    """
+    cell = build_cell(cell_tables(signal=2.0), SMALL)
+    blocks = cell.blocks.rows(cell.labeled)
+    folds = stratified_folds(blocks.patient_ids, cell.labels, SMALL.folds, SMALL.seed)
+    everyone = fit_preprocessing(blocks, SMALL.preprocessing).transform(blocks)
+    told: list[list[float]] = []
+
+    def record(name: LearnerName, preset: LearnerSettings, *rest: Any) -> module.Tuned:
+        told.append([])
+        columns = everyone[:, : rest[0].shape[1]]
+        seen = (columns, labels, *rest[2:]) if leaky else rest
+        return tune(name, preset, *seen)
+
+    def loss(*arguments: Any) -> float:
+        found = weighted_log_loss(*arguments)
+        told[-1].append(found)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr("learn_assets.modeling.cross_validation.tune", record)
+        patch.setattr("learn_assets.modeling.cross_validation.stratified_folds", lambda *_: folds)
+        patch.setattr(module, "weighted_log_loss", loss)
+        protocol = replace(SMALL, feature_sets=("count",), learners=("svm",), tuning=GRID)
+        cross_validate(blocks, labels, protocol, workers=1)
+    of_svm = [losses for losses in told if losses][:: len(protocol.grid)]
+    return of_svm[0]
+
+
+def test_no_loss_that_tuning_compares_knows_a_held_out_patient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = build_cell(cell_tables(signal=2.0), SMALL)
+    blocks = cell.blocks.rows(cell.labeled)
+    folds = stratified_folds(blocks.patient_ids, cell.labels, SMALL.folds, SMALL.seed)
+    turned = np.where(folds == 0, 1 - cell.labels, cell.labels).astype(np.int8)
+    plain, planted = (
+        losses_of_the_first_fold(labels, monkeypatch) for labels in (cell.labels, turned)
+    )
+    assert len(plain) > 3
+    assert plain == planted
+    plain, planted = (
+        losses_of_the_first_fold(labels, monkeypatch, leaky=True)
+        for labels in (cell.labels, turned)
+    )
+    assert plain != planted
 
 
 def test_smote_and_tuning_are_refused_together() -> None:

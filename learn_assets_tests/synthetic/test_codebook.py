@@ -63,6 +63,27 @@ def test_draws_follow_the_concept_and_the_habit() -> None:
     assert shares["transfer"] < 0.3
 
 
+def test_sites_that_share_no_synonym_write_their_own_alone() -> None:
+    generator = np.random.default_rng(0)
+    habits: tuple[Habit, Habit] = ("home", "transfer")
+    for book in ("icd10", "icd9", "procedure10", "procedure9"):
+        drawn: dict[Habit, set[str]] = {}
+        for habit in habits:
+            table = codebook(habit, 0.0).tables[book]
+            written = np.flatnonzero(table.available)
+            rows = table.draw(np.repeat(written, 2_000), generator)
+            assert set(table.concept[rows]) == set(written)
+            wanted = table.preferred_by_home if habit == "home" else ~table.preferred_by_home
+            both = set(table.concept[table.preferred_by_home]) & set(
+                table.concept[~table.preferred_by_home]
+            )
+            has_own = np.isin(table.concept[rows], list(both))
+            assert wanted[rows][has_own].all()
+            drawn[habit] = set(table.code[rows][has_own])
+        # A code of two concepts is still one code.
+        assert len(drawn["home"] & drawn["transfer"]) == 0
+
+
 def test_sites_differ_in_how_they_code_drugs() -> None:
     generator = np.random.default_rng(0)
     heart = np.full(4_000, concept_names().index("hypertension_and_heart"))

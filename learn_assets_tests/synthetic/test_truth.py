@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from learn_assets.cohort.windows import Window
 from learn_assets.synthetic.concepts import CONCEPTS, RISK_CONCEPTS
-from learn_assets.synthetic.patients import draw_block, risk_score
+from learn_assets.synthetic.laboratory import COMPLEMENT, laboratory_records
+from learn_assets.synthetic.patients import BASE_HAZARD, Block, Effects, draw_block, risk_score
 from learn_assets.synthetic.truth import (
     REPORTED_WINDOWS,
     ceiling,
+    concept_weights,
     expected_auroc,
     labels,
     patient_truth,
+    planted_values,
 )
 from learn_assets_tests.synthetic.conftest import MadeSite
 
@@ -98,6 +102,70 @@ def test_nephritis_and_genetic_score_follow_the_risk(large_truth: pl.DataFrame) 
     assert roc_auc_score(severe, cases["log_hazard"].to_numpy()) > 0.6
     correlation = large_truth.select(pl.corr("genetic", "log_hazard")).item()
     assert 0.1 < correlation < 0.5
+
+
+def block_with(effects: Effects, size: int = 6_000) -> Block:
+    return draw_block(0, size, np.random.default_rng(1), effects)
+
+
+def test_with_the_truth_switched_off_the_past_tells_nothing() -> None:
+    truth = patient_truth(block_with(Effects(scale=0.0, laboratory=1.0), 40_000))
+    assert (truth["log_hazard"] == 0).all()
+
+    def area(window: Window, score: str) -> float:
+        labeled = labels(truth, window).join(truth, on="patient_id").sort("patient_id")
+        values = labeled[score].to_physical().to_numpy()
+        return float(roc_auc_score(labeled["label"], values))
+
+    everyone_followed = Window.from_key("LIS-365_BP-0_FUP-1095")
+    for score in ("frailty", "genetic", "complement_loss", "episodes_hair_loss", "index"):
+        assert area(everyone_followed, score) == pytest.approx(0.5, abs=0.025)
+    # Where follow-up may end with the extract, late patients are labeled as cases or not at all.
+    assert area(FIRST, "index") > 0.52
+
+
+def test_what_the_laboratory_tells_is_told_nowhere_else() -> None:
+    plain, measured = (block_with(Effects(laboratory=value)) for value in (0.0, 1.0))
+    assert not plain.complement_loss.any()
+    # Everything of the past is as it was; the hazard alone has a term more, of the same mean.
+    np.testing.assert_array_equal(plain.episodes, measured.episodes)
+    term = measured.log_hazard - plain.log_hazard
+    np.testing.assert_allclose(term, measured.complement_loss - 0.5)
+    assert np.exp(term).mean() == pytest.approx(1.0, abs=0.1)
+    assert abs(np.corrcoef(measured.complement_loss, plain.log_hazard)[0, 1]) < 0.05
+    codes = [analyte.code for analyte in COMPLEMENT]
+    tables = [
+        laboratory_records(block, np.random.default_rng(2)).filter(pl.col("code").is_in(codes))
+        for block in (plain, measured)
+    ]
+    assert tables[0].is_empty()
+    for code in codes:
+        found = tables[1].filter(pl.col("code") == code)
+        loss = measured.complement_loss[found["patient"].to_numpy()]
+        assert np.corrcoef(loss, found["value"].cast(pl.Float64).to_numpy())[0, 1] < -0.85
+
+
+def test_planted_values_are_those_of_the_hazard() -> None:
+    values = planted_values(Effects(scale=0.5, laboratory=0.8), genetic_correlation=0.75)
+    block = block_with(Effects(scale=0.5, laboratory=0.8), 20_000)
+    age = block.index / 365.25 + 1970 - block.year_of_birth
+    design = np.column_stack(
+        [
+            np.log1p(block.episodes),
+            block.female,
+            (age - 46) / 17,
+            block.genetic,
+            block.complement_loss,
+            np.ones(len(block)),
+        ]
+    )
+    found, *_ = np.linalg.lstsq(design, block.log_hazard, rcond=None)
+    weights = list(concept_weights(0.5).values())[: len(CONCEPTS)]
+    np.testing.assert_allclose(found[: len(CONCEPTS)], weights, atol=1e-3)
+    names = ("female", "per_17_years_of_age", "per_sd_of_genetic_term", "per_sd_of_complement_loss")
+    planted = [values[f"log_hazard_{name}"] for name in names]
+    np.testing.assert_allclose(found[len(CONCEPTS) : -1], planted, atol=2e-3)
+    assert values["yearly_hazard_at_average_risk"] == BASE_HAZARD
 
 
 def test_outcome_rate_rises_with_the_planted_risk(large_truth: pl.DataFrame) -> None:
