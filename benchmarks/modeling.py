@@ -44,7 +44,7 @@ from learn_assets.modeling.features import (
 )
 from learn_assets.modeling.learners import ProtocolName
 from learn_assets.modeling.neural_network import published_network
-from learn_assets.modeling.preprocessing import fit_preprocessing
+from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.study import LearnerName
 
@@ -155,15 +155,11 @@ def packaged(preset: ProtocolName) -> Contender:
     def run(task: Task, learners: tuple[LearnerName, ...]) -> Scores:
         protocol = task.protocol(preset, learners)
         shorter = replace(NETWORK, epochs=task.epochs)
-        fitted = fit_preprocessing(task.blocks.rows(task.training), protocol.preprocessing)
+        known = task.labels[task.training]
+        training = task.blocks.rows(task.training)
+        fitted, matrix = preprocess(training, protocol.preprocessing, known)
         with patch.object(presets, "published_network", lambda _: shorter):
-            models, _ = fit_grid(
-                fitted.transform(task.blocks.rows(task.training)),
-                task.labels[task.training],
-                fitted,
-                protocol,
-                workers=None,
-            )
+            models, _ = fit_grid(matrix, known, fitted, protocol, workers=None)
         unseen = fitted.transform(task.blocks.rows(task.held_out))
         return {(item.feature_set, item.learner): predict(item, unseen, fitted) for item in models}
 
@@ -333,7 +329,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--counts", type=int, default=296)
     parser.add_argument("--dimensions", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=None)
-    parser.add_argument("--feature-sets", nargs="+", default=FEATURE_SETS)
+    parser.add_argument("--feature-sets", nargs="+", choices=FEATURE_SETS, default=FEATURE_SETS)
     parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=LEARNERS)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--plain-threads", type=int, default=1)
