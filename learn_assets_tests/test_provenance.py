@@ -50,6 +50,21 @@ def test_a_choice_about_models_leaves_the_tables_alone(changed: Study, lake: Lak
     )
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [study_of(models={"repeats": 3}), study_of(sensitivity={"analyses": []})],
+    ids=["repeats", "analyses"],
+)
+def test_a_further_question_is_asked_without_new_models(changed: Study, lake: Lake) -> None:
+    place = (lake, STUDY.windows[0], STUDY.encoders[0])
+    assert provenance.cell_inputs(changed, *place) == provenance.cell_inputs(STUDY, *place)
+    before = provenance.sensitivity_inputs(STUDY, *place)
+    assert provenance.sensitivity_inputs(changed, *place) != before
+    lake.write("outcome_confirmation", FRAME)
+    assert provenance.sensitivity_inputs(STUDY, *place) != before
+    assert provenance.cell_inputs(changed, *place) == provenance.cell_inputs(STUDY, *place)
+
+
 def read_by_windows(lake: Lake) -> set[str]:
     """Return the tables that models of a window read and that are not of a window themselves."""
     manifest = json.loads(manifest_path(lake).read_text(encoding="utf-8"))

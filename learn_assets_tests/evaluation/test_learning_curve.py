@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learn_assets.evaluation import learning_curve as module
 from learn_assets.evaluation.discrimination import auroc, delong
 from learn_assets.evaluation.learning_curve import (
     curve_sizes,
@@ -19,8 +20,16 @@ from learn_assets.evaluation.learning_curve import (
     mean_auroc,
     nested_subset,
 )
-from learn_assets.modeling.cross_validation import cross_validate, stratified_folds
+from learn_assets.modeling.arrays import IndexVector, Labels
+from learn_assets.modeling.cross_validation import (
+    CrossValidation,
+    cross_validate,
+    predict_split,
+)
+from learn_assets.modeling.features import FeatureBlocks
+from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import build_cell
+from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.study import ReductionOptions
 from learn_assets_tests.modeling.site import SMALL, cell_tables
 
@@ -101,25 +110,54 @@ def test_a_curve_rises_to_the_result_of_the_study_itself() -> None:
     assert counts["auroc"][-1] > counts["auroc"][0] + 0.05
 
 
-def test_held_out_patients_teach_no_point_of_the_curve() -> None:
+def test_every_point_learns_from_patients_of_the_other_folds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     cell = build_cell(cell_tables(signal=2.0), LINEAR)
     blocks, labels = cell.blocks.rows(cell.labeled), cell.labels
     whole = cross_validate(blocks, labels, LINEAR).frame
-    folds = stratified_folds(blocks.patient_ids, labels, LINEAR.folds, LINEAR.seed)
-    # Within the fold ranks stay as they are: all of its patients get the same absurd age.
-    aged = blocks.demographics.copy()
-    aged[folds == 0, 0] += 500
-    curves = [
-        learning_curve(changed, labels, LINEAR, whole, smallest=32, draws=1)
-        for changed in (blocks, replace(blocks, demographics=aged))
-    ]
-    few = [
-        curve.filter(pl.col("feature_set") == "embedding", pl.col("training_patients") == 32).drop(
-            "feature_set", "learner"
+    held_out_in = dict(whole.select("patient_id", "fold").unique().iter_rows())
+    sizes = []
+
+    def watched(
+        blocks: FeatureBlocks,
+        labels: Labels,
+        training: IndexVector,
+        held_out: IndexVector,
+        protocol: ModelingProtocol,
+        *,
+        fold: int,
+        workers: int,
+    ) -> CrossValidation:
+        learned, judged = blocks.patient_ids[training], blocks.patient_ids[held_out]
+        assert {held_out_in[patient] for patient in judged} == {fold}
+        assert fold not in {held_out_in[patient] for patient in learned}
+        sizes.append(len(set(learned)))
+        return predict_split(
+            blocks, labels, training, held_out, protocol, fold=fold, workers=workers
         )
-        for curve in curves
-    ]
-    assert few[0].equals(few[1])
+
+    monkeypatch.setattr(module, "predict_split", watched)
+    learning_curve(blocks, labels, LINEAR, whole, smallest=16, draws=2)
+    assert sorted(sizes) == [16] * 6 + [32] * 3
+
+
+def test_a_held_out_patient_among_those_learned_from_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = build_cell(cell_tables(), LINEAR)
+    blocks, labels = cell.blocks.rows(cell.labeled), cell.labels
+    whole = cross_validate(blocks, labels, LINEAR).frame
+    real = module._tasks
+
+    def leaking(*arguments: Any) -> list[Any]:
+        first, *others = real(*arguments)
+        both = np.append(first.training, first.held_out[0])
+        return [replace(first, training=both), *others]
+
+    monkeypatch.setattr(module, "_tasks", leaking)
+    with pytest.raises(LeakError, match="both learned from and predicted"):
+        learning_curve(blocks, labels, LINEAR, whole, smallest=16, draws=1)
 
 
 @pytest.mark.parametrize("method", ["pca", "pls"])
