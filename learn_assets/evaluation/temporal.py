@@ -207,8 +207,7 @@ def _composition(labels: npt.NDArray[np.int8], split: TemporalSplit, minimum: in
         if part.value is not None
     ]
     cases = int(labels[split.training].sum())
-    controls = len(split.training) - cases
-    if parts[0].value is not None and min(cases, controls) >= minimum:
+    if parts[0].value is not None and not _tells_of_few(labels, split, minimum):
         rows.append(("training_prevalence", cases / len(split.training)))
     return pl.DataFrame(
         [(name, value, None, None) for name, value in rows],
@@ -220,6 +219,15 @@ def _composition(labels: npt.NDArray[np.int8], split: TemporalSplit, minimum: in
         },
         orient="row",
     )
+
+
+def _tells_of_few(labels: npt.NDArray[np.int8], split: TemporalSplit, minimum: int) -> bool:
+    """Return whether cases learned from would tell a small number of them or of those left out."""
+    left_out = np.delete(labels, np.concatenate([split.training, split.later]))
+    counts = [
+        int((part == kind).sum()) for part in (labels[split.training], left_out) for kind in (0, 1)
+    ]
+    return any(0 < count < minimum for count in counts)
 
 
 def _telling(labels: npt.NDArray[np.int8], split: TemporalSplit, minimum: int) -> tuple[str, ...]:

@@ -176,6 +176,25 @@ def test_too_few_earlier_cases_give_a_reason() -> None:
     assert temporal_validation(cell, None, LINEAR).reason is not None
 
 
+def test_the_share_of_cases_is_withheld_when_few_cases_were_left_out() -> None:
+    cell, cohort, confirmed = made_cell()
+    ordered = cohort.sort("patient_id")
+    labels = ordered["label"].to_numpy()
+    # Learned from, judged, and left out with an open window: a hundred, eighty, and twenty.
+    cases, controls = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    for few, shown in ((3, False), (12, True)):
+        open_window = [*cases[:few], *controls[: 24 - few]]
+        days = np.where(np.arange(len(labels)) % 2 == 0, date(2016, 1, 1), date(2019, 1, 1))
+        days[open_window] = date(2018, 1, 1)
+        dates = ordered.with_columns(pl.Series("index_date", days.tolist(), dtype=pl.Date))
+        known = confirmed.with_columns(pl.lit(date(2016, 6, 1)).alias("confirmed_date"))
+        split = temporal_split(dates, known, WINDOW, END, TemporalOptions(cut=CUT))
+        judged = temporal_validation(cell, split, LINEAR, resamples=20).frame
+        found = set(judged["metric"])
+        assert {"training_n", "left_out_window_open"} <= found
+        assert ("training_prevalence" in found) == shown
+
+
 def test_no_number_gives_a_small_count_away() -> None:
     cell, cohort, confirmed = made_cell()
     ids = cell.blocks.patient_ids[cell.labeled].tolist()
