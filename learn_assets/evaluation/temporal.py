@@ -137,12 +137,15 @@ def temporal_validation(
     measured = performance(
         judged.frame, minimum_cell=minimum, resamples=resamples, seed=protocol.seed
     ).frame
+    metric = pl.col("metric")
     hidden = _telling(labels, split, minimum)
+    told = metric.is_in(hidden)
+    if hidden:
+        # Sensitivity and predictive values together give the share of cases.
+        told |= metric.str.contains("_at_specificity_", literal=True)
     models = measured.select("feature_set", "learner").unique(maintain_order=True)
     composition = models.join(_composition(labels, split, minimum), how="cross")
-    frame = pl.concat(
-        [measured.filter(~pl.col("metric").is_in(hidden)), composition], how="diagonal"
-    )
+    frame = pl.concat([measured.filter(~told), composition], how="diagonal")
     dated = frame.with_columns(pl.lit(split.cut).alias("cut_date"))
     ordered = dated.select(list(TEMPORAL_VALIDATION_SCHEMA)).sort(
         "feature_set", "learner", maintain_order=True

@@ -195,6 +195,23 @@ def test_the_share_of_cases_is_withheld_when_few_cases_were_left_out() -> None:
         assert ("training_prevalence" in found) == shown
 
 
+def test_what_would_tell_of_few_earlier_cases_is_not_said_of_the_later_ones() -> None:
+    cell, cohort, confirmed = made_cell()
+    ordered = cohort.sort("patient_id")
+    labels = ordered["label"].to_numpy()
+    # Before the cut are four cases among seventy patients: all cases are shown elsewhere.
+    early = [*np.flatnonzero(labels == 1)[:4], *np.flatnonzero(labels == 0)[:66]]
+    days = np.full(len(labels), date(2019, 1, 1))
+    days[early] = date(2016, 1, 1)
+    dates = ordered.with_columns(pl.Series("index_date", days.tolist(), dtype=pl.Date))
+    known = confirmed.with_columns(pl.lit(date(2016, 6, 1)).alias("confirmed_date"))
+    split = temporal_split(dates, known, WINDOW, END, TemporalOptions(cut=CUT))
+    found = set(temporal_validation(cell, split, LINEAR, resamples=20).frame["metric"])
+    assert {"n", "auroc", "brier"} <= found
+    assert not {"cases", "prevalence", "scaled_brier", "training_prevalence"} & found
+    assert not [metric for metric in found if "_at_specificity_" in metric]
+
+
 def test_no_number_gives_a_small_count_away() -> None:
     cell, cohort, confirmed = made_cell()
     ids = cell.blocks.patient_ids[cell.labeled].tolist()
