@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from learn_assets.study import CodeEntry, EncoderChoice, IndexEventRule, Study
+from learn_assets.study import (
+    WITHOUT_MEDICATION,
+    CodeEntry,
+    EncoderChoice,
+    FeatureSet,
+    IndexEventRule,
+    Study,
+)
 from learn_assets.study_file import StudyFileError, load_study, packaged_studies
 
 GOOD = """\
@@ -259,6 +267,19 @@ def test_the_protocol_page_shows_a_study_that_loads(small_study: Study) -> None:
     study = Study.model_validate(data | {"sensitivity": shown["sensitivity"]})
     assert study.models.repeats == 10
     assert study.sensitivity.learning_curve == small_study.sensitivity.learning_curve
+
+
+def test_the_feature_sets_page_shows_a_study_that_loads_and_names_every_set(
+    small_study: Study,
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "feature_sets.md").read_text(encoding="utf-8")
+    shown = YAML(typ="safe").load(page.split("```yaml")[1].split("```")[0])
+    encoder = YAML(typ="safe").load(page.split("`encoders: ")[1].split("`")[0])
+    data = small_study.model_dump(by_alias=True)
+    study = Study.model_validate(data | {"models": shown["models"], "encoders": encoder})
+    assert study.encoders[0].mode == "concept"
+    for name in get_args(FeatureSet):
+        assert f"`{name}`" in page or name in WITHOUT_MEDICATION
 
 
 @pytest.mark.parametrize("part", ["exclusions", "severe_outcomes"])
