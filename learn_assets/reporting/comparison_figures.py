@@ -63,7 +63,7 @@ def _difference_forest(
     place, ticks, names = 0.0, [], []
     for pair in pairs:
         first, second = map(_short, pair)
-        heading = axes.text(0.01, place, f"{first} - {second.lower()}", transform=left_edge)
+        heading = axes.text(0.01, place, f"{first} - {_inside(second)}", transform=left_edge)
         heading.set(va="center", weight="bold", color=color_of(pair[0]), in_layout=False)
         place += 1.0
         for row in (row for row in rows if _pair(row) == pair):
@@ -81,6 +81,11 @@ def _difference_forest(
 def _short(feature_set: str) -> str:
     """Return the words for a feature set without what stands in brackets."""
     return feature_set_label(feature_set).split(" (")[0]
+
+
+def _inside(words: str) -> str:
+    """Return words as they stand after others: names in capitals keep them."""
+    return words if words.split(maxsplit=1)[0].isupper() else words.lower()
 
 
 def _interval_mark(
