@@ -12,6 +12,7 @@ from scipy.special import logit
 
 from learn_assets.evaluation.discrimination import auroc
 from learn_assets.evaluation.survival_curves import CENSORED, DEATH, EVENT, FollowUp
+from learn_assets.evaluation.transfer import transfer_predictions
 from learn_assets.modeling import cross_validation as module
 from learn_assets.modeling.arrays import FloatMatrix, Labels
 from learn_assets.modeling.autoencoder import fit_autoencoder
@@ -34,8 +35,13 @@ from learn_assets.modeling.preprocessing import (
 )
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.representations import RepresentationOptions
-from learn_assets.modeling.time_to_event import _labels_by
-from learn_assets.study import ReductionOptions
+from learn_assets.modeling.time_to_event import (
+    Population,
+    _labels_by,
+    cross_validate_time_to_event,
+)
+from learn_assets.study import ModelingOptions, ReductionOptions
+from learn_assets_tests.defs.made import tiny_study
 from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables, planted_blocks
 
 QUICK = TrainingSettings(epochs=8)
@@ -293,3 +299,61 @@ def test_memory_of_training_does_not_grow_with_the_patients() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 0.5 * vectors.nbytes
+
+
+def test_time_to_event_learns_supervised_codes_and_leaves_fusion_out() -> None:
+    blocks, labels = planted_blocks(180, signal=2.0, dimensions=10)
+    days = np.where(labels == 1, 300.0, np.where(np.arange(180) % 4, 2000.0, 100.0))
+    follow_up = FollowUp(days, np.where(labels == 1, EVENT, CENSORED).astype(np.int64))
+    folds = np.arange(180, dtype=np.int64) % 3
+    protocol = replace(LEARNED, feature_sets=("contrastive_supervised", "stacking"))
+    result = cross_validate_time_to_event(
+        blocks, Population(blocks.patient_ids, follow_up, folds), protocol, ("cox",), horizon=1000.0
+    )
+    assert result.frame["feature_set"].unique().to_list() == ["contrastive_supervised"]
+    assert any("stacking" in warning for warning in result.warnings)
+    # What happened to held-out patients later changes nothing of their own risk.
+    ended = np.where(folds == 0, EVENT, follow_up.status).astype(np.int64)
+    other = cross_validate_time_to_event(
+        blocks,
+        Population(blocks.patient_ids, FollowUp(days, ended), folds),
+        protocol,
+        ("cox",),
+        horizon=1000.0,
+    )
+    first, second = (item.frame.filter(fold=0)["probability"] for item in (result, other))
+    assert first.equals(second)
+
+
+def test_a_study_asks_for_what_its_feature_sets_need() -> None:
+    models = ModelingOptions.model_validate(
+        {
+            "feature_sets": ["count", "contrastive_self", "stacking"],
+            "reduction": {"method": "pls", "dimensions": 8},
+            "code_dimensions": 16,
+        }
+    )
+    wanted = ModelingProtocol.from_study(tiny_study(models=models.model_dump(mode="json")))
+    asked = wanted.preprocessing.representations
+    assert asked.learned == ("contrastive_self",)
+    assert (asked.reduction.method, asked.reduction.dimensions, asked.dimensions) == ("pls", 8, 16)
+
+
+def test_a_refit_at_another_site_learns_the_same_representations() -> None:
+    protocol = replace(
+        LEARNED,
+        feature_sets=("embedding", "stacking"),
+        reduction=ReductionOptions(method="pls", dimensions=2),
+    )
+    models = {"reduction": {"method": "pls", "dimensions": 2}, "protocol": "recommended"}
+    origin = Provenance("there", "LIS-730_BP-180_FUP-1825", ENCODER, {"models": models})
+    foreign = train_cell(build_cell(cell_tables(seed=1), protocol), protocol, origin)
+    here = build_cell(cell_tables(seed=2), LEARNED)
+    own = cross_validate(here.blocks.rows(here.labeled), here.labels, LEARNED).frame
+    transfer = transfer_predictions(
+        foreign, here, replace(LEARNED, reduction=ReductionOptions()), own
+    )
+    refitted = transfer.predictions.filter(mode="refitted", feature_set="embedding")
+    again = cross_validate(here.blocks.rows(here.labeled), here.labels, protocol).frame
+    expected = again.filter(feature_set="embedding").sort("patient_id")["probability"]
+    assert refitted.sort("patient_id")["probability"].equals(expected)
