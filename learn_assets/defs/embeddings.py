@@ -57,13 +57,14 @@ def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
                 embedded.stamp,
                 counts={"patients": embedded.patients},
                 windows_prepared=embedded.windows,
-                **_numbers(stats),
+                **shown_numbers(stats),
             )
 
     return patient_embeddings
 
 
-def _numbers(stats: EmbeddingStatistics) -> dict[str, int | float | str]:
+def shown_numbers(stats: EmbeddingStatistics) -> dict[str, int | float | str]:
+    """Return what the metadata of a cell says of its run; chunks are pieces of text, not people."""
     numbers: dict[str, int | float | str] = {
         "chunks": stats.chunks,
         "chunks_embedded": stats.embedded,

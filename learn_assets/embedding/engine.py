@@ -165,6 +165,7 @@ class EmbeddingRun:
             for chunk, key in zip(parts, part_keys, strict=True)
         }
         bar.start_group(sum(map(len, texts)), sum(item.length for item in distinct.values()))
+        self._tally.chunks += len(distinct)
         vectors = self._vectors(distinct, bar)
         bar.finish_group()
         row_of = {key: row for row, key in enumerate(distinct)}
@@ -173,7 +174,6 @@ class EmbeddingRun:
         self._tally.texts += len(texts)
         self._tally.empty += len(texts) - frame.height
         self._tally.tokens += int(frame["tokens"].sum())
-        self._tally.chunks += len(distinct)
         return frame
 
     def _chunk(self, texts: Sequence[str], prompts: Sequence[str]) -> list[tuple[Chunk, ...]]:
@@ -202,6 +202,7 @@ class EmbeddingRun:
             stored = self._store.contains(keys)
             missing = {k: distinct[k] for k, has in zip(keys, stored, strict=True) if not has}
             if missing:
+                self._tally.missing += len(missing)
                 self._embed(missing, bar)
             try:
                 return self._store.read(keys)
@@ -224,7 +225,7 @@ class EmbeddingRun:
                 now = time.monotonic()
                 self._tally.add_batch(read, done.batch.padded_length)
                 self._tally.encoding_seconds += now - before
-                bar.advance(sum(read), now - before)
+                bar.advance(sum(read), self.statistics().status())
                 before = now
 
     def _loaded_backend(self) -> tuple[Backend, TokenBudget]:

@@ -1,12 +1,16 @@
-"""Progress: a bar on stderr with tokens a second and the time left; it knows counts only."""
+"""Progress: a bar on stderr and a line a minute in the log, with the time left; counts only."""
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
 from typing import Self
 
 from tqdm import tqdm
 
+_LOG_SECONDS = 60.0
+_log = logging.getLogger(__name__)
 _FORMAT = "{desc} {percentage:3.0f}% |{bar}| {elapsed} elapsed, {remaining} left{postfix}"
 
 
@@ -27,8 +31,9 @@ class Progress:
         self._group_characters = 0
         self._group_tokens = 0
         self._group_shown = 0.0
-        self._tokens = 0
-        self._seconds = 0.0
+        self._characters = characters
+        self._shown = 0.0
+        self._started = self._logged = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -40,17 +45,28 @@ class Progress:
         """Announce a group of texts: its characters and the tokens of its distinct chunks."""
         self._group_characters, self._group_tokens, self._group_shown = characters, tokens, 0.0
 
-    def advance(self, tokens: int, seconds: float) -> None:
-        """Count tokens that went through the encoder, and how long that took."""
-        self._tokens += tokens
-        self._seconds += seconds
-        rate = self._tokens / max(self._seconds, 1e-9)
-        self._bar.set_postfix_str(f"{rate:,.0f} tokens/s", refresh=False)
+    def advance(self, tokens: int, status: str) -> None:
+        """Count tokens that went through the encoder; `status` says how it is going."""
+        self._bar.set_postfix_str(status, refresh=False)
         step = self._group_characters * tokens / max(self._group_tokens, 1)
         step = min(step, self._group_characters - self._group_shown)
         self._group_shown += step
-        self._bar.update(step)
+        self._update(step)
+        self._log_now_and_then(status)
 
     def finish_group(self) -> None:
         """Count the rest of the group, which the store already held."""
-        self._bar.update(self._group_characters - self._group_shown)
+        self._update(self._group_characters - self._group_shown)
+
+    def _update(self, characters: float) -> None:
+        self._shown += characters
+        self._bar.update(characters)
+
+    def _log_now_and_then(self, status: str) -> None:
+        now = time.monotonic()
+        if now - self._logged < _LOG_SECONDS or not self._shown:
+            return
+        self._logged = now
+        share = min(1.0, self._shown / max(self._characters, 1))
+        left = (now - self._started) * (1.0 - share) / share
+        _log.info("embedding: %.0f%%, %s, about %.0f min left", 100 * share, status, left / 60)

@@ -13,10 +13,11 @@ from learn_assets.embedding.backends import Observation
 class EmbeddingStatistics:
     """What a run did.
 
-    `chunks` are distinct within a group of texts; `embedded` went through the encoder and `reused`
-    were in the store already; `embedded_tokens` counts what the encoder read without padding
-    (prompt, special tokens and overlap included), `padded_tokens` the same with it; `encoding`
-    are the seconds in which the encoder had work. `empty` texts have no token and thus no vector.
+    `chunks` are distinct within a group of texts; of those `missing` were not in the store,
+    `embedded` went through the encoder and `reused` were in the store already; `embedded_tokens`
+    counts what the encoder read without padding (prompt, special tokens and overlap included),
+    `padded_tokens` the same with it; `encoding` are the seconds in which the encoder had work.
+    `empty` texts have no token and thus no vector.
     `observation` comes from the backend, when one was needed.
     """
 
@@ -24,6 +25,7 @@ class EmbeddingStatistics:
     empty: int = 0
     tokens: int = 0
     chunks: int = 0
+    missing: int = 0
     embedded: int = 0
     embedded_tokens: int = 0
     padded_tokens: int = 0
@@ -67,6 +69,21 @@ class EmbeddingStatistics:
         peak = self.observation.peak_flops if self.observation else None
         return _rate(self.flops, self.encoding_seconds) / peak if peak else None
 
+    def status(self) -> str:
+        """Return how a run under way is going, for a progress bar."""
+        found = max(0.0, 1.0 - self.missing / self.chunks) if self.chunks else 0.0
+        parts = [
+            f"{self.tokens_per_second:,.0f} tokens/s",
+            f"{self.padding_share:.0%} padding",
+            f"{found:.0%} from the store",
+        ]
+        return ", ".join([*parts, *self._of_device()])
+
+    def _of_device(self) -> list[str]:
+        parts = [] if self.share_of_peak is None else [f"{self.share_of_peak:.0%} of peak"]
+        memory = self.observation.peak_memory_bytes if self.observation else None
+        return parts if memory is None else [*parts, f"{memory / 2**30:.1f} GiB at most"]
+
     def summary(self) -> str:
         """Return one line for a log."""
         parts = [
@@ -75,12 +92,9 @@ class EmbeddingStatistics:
             f"{self.texts_per_second:,.0f} texts/s",
             f"{self.padding_share:.1%} padding",
         ]
-        if self.share_of_peak is not None:
-            parts.append(f"{self.share_of_peak:.0%} of peak")
         if self.observation is not None:
             parts.append(f"{self.observation.backend} on {self.observation.device}")
-            if self.observation.peak_memory_bytes is not None:
-                parts.append(f"{self.observation.peak_memory_bytes / 2**30:.1f} GiB at most")
+        parts += self._of_device()
         return ", ".join(parts)
 
 
@@ -92,6 +106,7 @@ class Tally:
     empty: int = 0
     tokens: int = 0
     chunks: int = 0
+    missing: int = 0
     embedded: int = 0
     embedded_tokens: int = 0
     squared_tokens: int = 0
@@ -113,6 +128,7 @@ class Tally:
             empty=self.empty,
             tokens=self.tokens,
             chunks=self.chunks,
+            missing=self.missing,
             embedded=self.embedded,
             embedded_tokens=self.embedded_tokens,
             padded_tokens=self.padded_tokens,
