@@ -25,8 +25,7 @@ from learn_assets.study import Study
 
 ENCODER = "minilm"
 LONG = {"LIS": 180, "BP": 0, "FUP": 1825}
-# Its patients are in the system for less long, so it has some that the other lacks.
-SHORT = {"LIS": 30, "BP": 0, "FUP": 1095}
+SHORT = {"LIS": 180, "BP": 0, "FUP": 1095}
 DATA, RESULTS = "data_tables", "results"
 
 

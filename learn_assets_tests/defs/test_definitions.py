@@ -107,9 +107,9 @@ def test_what_starts_runs_by_itself_is_off_until_somebody_starts_it(
 ) -> None:
     sensor = definitions.resolve_sensor_def("embedding_gpu_sensor")
     assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
-    embeddings = definitions.resolve_job_def(str(sensor.job_name)).asset_layer
-    assert embeddings.executable_asset_keys == {dg.AssetKey("patient_embeddings")}
-    assert {key.name for key in embeddings.asset_check_keys} == {"contract"}
+    job = definitions.resolve_job_def(str(sensor.job_name))
+    steps = {node.name for node in job.nodes}
+    assert steps == {"patient_embeddings", "patient_embeddings_contract"}
 
 
 class FixedLake(LakeResource):

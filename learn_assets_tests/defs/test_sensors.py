@@ -130,8 +130,12 @@ class Site:
 def site(small_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     lake = Lake.open(small_study.name, Path("unused"))
     lake.write("narratives", NARRATIVES.sort("patient_id", "kind"))
-    for window in small_study.windows:
-        for table, patients in (("cohort", PATIENTS[:3]), ("scoring_population", PATIENTS[3:])):
+    # The second window has a patient whom the first lacks.
+    for window, last in zip(small_study.windows, (3, 4), strict=True):
+        for table, patients in (
+            ("cohort", PATIENTS[:2]),
+            ("scoring_population", PATIENTS[2:last]),
+        ):
             lake.write(table, pl.DataFrame({"patient_id": patients}), window=window)
     works(monkeypatch)
     with dg.DagsterInstance.ephemeral() as instance:
