@@ -43,7 +43,7 @@ def _maps(
     }
     parts = {sex: part for sex, part in parts.items() if part.drawable}
     groups: dict[str, tuple[str, ...]] = {one.word: (one.sex,) for one in sexes if one.sex in parts}
-    if len(parts) == len(SEXES) and _in_one_space(parts):
+    if len(parts) == len(SEXES) and in_one_space(study, parts):
         groups["both"] = tuple(parts)
     found = {}
     for word, members in groups.items():
@@ -104,5 +104,6 @@ class _Part:
         return self._embedded.shared
 
 
-def _in_one_space(parts: dict[str, _Part]) -> bool:
-    return len({part.width for part in parts.values()}) == 1
+def in_one_space(study: SubtypeStudy, parts: dict[str, _Part]) -> bool:
+    """Return whether sexes may be drawn together: axes of two models have nothing in common."""
+    return study.sexes_share_a_space and len({part.width for part in parts.values()}) == 1

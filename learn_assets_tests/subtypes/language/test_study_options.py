@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from learn_assets.subtypes.map_files import _Part, in_one_space
+from learn_assets.subtypes.spaces import EmbeddedAdmissions
 from learn_assets.subtypes.study import SubtypeStudy
 
 
@@ -33,3 +36,12 @@ def test_two_models_are_two_spaces() -> None:
     assert study(clusters=of_model).sexes_share_a_space
     assert study(language_model=alone).sexes_share_a_space
     assert not study(language_model=alone, clusters=of_model).sexes_share_a_space
+
+
+def test_sexes_with_a_model_each_are_not_drawn_together() -> None:
+    # Both spaces are as wide, which says nothing.
+    embedded = EmbeddedAdmissions(np.zeros((5, 3), np.float32), np.eye(3, dtype=np.float32))
+    parts = {sex: _Part(sex, embedded, np.zeros(5, int), np.arange(5)) for sex in ("F", "M")}
+    of_model = {"representation": "language_model"}
+    assert in_one_space(study(clusters=of_model), parts)
+    assert not in_one_space(study(language_model={"sharing": "each_sex"}, clusters=of_model), parts)
