@@ -141,12 +141,13 @@ def _limits(study: Study) -> Iterable[str]:
             "purpose; read the ranking, not the level."
         )
     yield (
-        "Estimates are internal: out-of-fold predictions at one site. Another site, coding habit "
-        "or period can differ; an external evaluation is not part of this page."
+        "Estimates of this site's own models are internal: out-of-fold predictions at one site. "
+        "Another site, coding habit or period can differ."
     )
     yield (
-        "Intervals describe the patients drawn, given these folds and fitted models; differences "
-        "between rows of a ladder are not tested here and many rows were compared."
+        "Intervals describe the patients drawn, given these folds and fitted models. The planned "
+        "comparisons are tested and corrected; differences between other rows are not, and many "
+        "rows were compared."
     )
     yield (
         "Patients whose records end before the window closes, or whose outcome comes within the "

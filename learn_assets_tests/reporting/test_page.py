@@ -138,6 +138,13 @@ def test_masked_counts_are_not_on_the_page(page: str) -> None:
     assert "19,997" not in page
 
 
+def test_rare_reasons_of_refusal_are_named_together(page: str) -> None:
+    quarantine = page[page.index("Rows refused at validation") :]
+    rows = quarantine[: quarantine.index("</table>")]
+    assert rows.index("Future date") < rows.index("Missing code")
+    assert re.search(r"Missing code</(?:th|td)><td class=\"number\">&lt;11</td>", rows)
+
+
 def test_a_page_works_on_a_phone_in_print_and_in_one_language(page: str) -> None:
     assert '<html lang="en">' in page
     assert 'name="viewport"' in page

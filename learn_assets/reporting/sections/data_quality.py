@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from learn_assets.reporting.context import StudyContext, not_made
 from learn_assets.reporting.disclosure import shown, shown_share
 from learn_assets.reporting.document import Block, Column, Section, Table, absent
 from learn_assets.reporting.labels import in_words
-from learn_assets.reporting.values import count, words
+from learn_assets.reporting.values import Value, count, words
 from learn_assets.schemas.registry import VALIDATED
 
 
@@ -47,18 +49,13 @@ def _coverage(context: StudyContext) -> Block:
 
 
 def _quarantine(context: StudyContext) -> Block:
-    checked, rows = 0, []
-    for name in VALIDATED:
-        table = context.table(f"{name}_quarantine")
-        if table is None:
-            continue
-        checked += 1
-        for reason, refused in table.group_by("reason").len().sort("reason").iter_rows():
-            rows.append((name, reason, refused))
-    if not checked:
+    names = (f"{name}_quarantine" for name in VALIDATED)
+    tables = {name: table for name in names if (table := context.table(name)) is not None}
+    if not tables:
         return absent("Rows refused at validation", not_made("patient_quarantine"))
+    rows = [row for name, table in tables.items() for row in _refused(name, table, context)]
     if not rows:
-        return absent("Rows refused at validation", f"none of {checked} tables has any")
+        return absent("Rows refused at validation", f"none of {len(tables)} tables has any")
     return Table(
         "quarantine",
         "Rows refused at validation; they stay in the lake, and no other table reads them",
@@ -67,12 +64,27 @@ def _quarantine(context: StudyContext) -> Block:
             Column("reason", "Reason", numeric=False),
             Column("rows", "Rows"),
         ),
-        tuple(
-            (words(in_words(name)), words(reason), count(shown(refused, context.minimum_cell)))
-            for name, reason, refused in rows
-        ),
+        tuple(rows),
         grouped=True,
     )
+
+
+def _refused(
+    name: str, table: pl.DataFrame, context: StudyContext
+) -> Iterator[tuple[Value, Value, Value]]:
+    """Yield a row a reason, the most frequent first, and one for all that are rare."""
+    title = words(in_words(name.removesuffix("_quarantine")))
+    counts = table.group_by("reason").len().sort("len", "reason", descending=[True, False])
+    rare = []
+    for reason, refused in counts.iter_rows():
+        told = shown(refused, context.minimum_cell)
+        if told.value is None:
+            rare.append(in_words(reason).lower())
+        else:
+            yield title, words(in_words(reason)), count(told)
+    if rare:
+        each = f"<{context.minimum_cell} each" if len(rare) > 1 else f"<{context.minimum_cell}"
+        yield title, words(in_words(", ".join(sorted(rare)))), words(each)
 
 
 def _unmapped(context: StudyContext) -> Block:
