@@ -9,6 +9,7 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.evaluation.leaderboard import CellName, leaderboard, with_differences
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
+from learn_assets.modeling.nested_selection import is_of_parts, study_parts
 from learn_assets.modeling.sensitivity import selection_model
 from learn_assets.reporting.sensitivity import leaderboard_table
 from learn_assets.reporting.sensitivity_figures import cell_heat_map
@@ -35,6 +36,7 @@ def _leaderboard(study: Study, over: str, description: str) -> dg.AssetsDefiniti
             on_all_cells("performance"),
             on_all_cells("nested_selection"),
             on_all_cells("cross_validation"),
+            "index_events",
         ],
         metadata={COLUMN_SCHEMA: column_schema(name)},
         description=description,
@@ -44,9 +46,11 @@ def _leaderboard(study: Study, over: str, description: str) -> dg.AssetsDefiniti
         with values_hidden():
             performance = _finished(study, opened, "performance")
             model = selection_model(study)
+            nested = _finished(study, opened, "nested_selection")
+            choices = _of_todays_parts(study, opened, nested)
             table = leaderboard(
                 performance,
-                _finished(study, opened, "nested_selection"),
+                choices,
                 _groups(study, over),
                 model,
                 over=over,
@@ -64,6 +68,7 @@ def _leaderboard(study: Study, over: str, description: str) -> dg.AssetsDefiniti
             stamp,
             synthetic_data=str(study.synthetic),
             cells_without_results=cells - len(performance),
+            cells_to_make_again_before_choosing=len(nested) - len(choices),
             auroc=dg.MetadataValue.md(leaderboard_table(table, model)),
             heat_map=figure_entry(cell_heat_map(table, *model, name.replace("_", "-"))),
         )
@@ -79,6 +84,16 @@ def _finished(study: Study, lake: Lake, table: str) -> dict[CellName, pl.DataFra
         for encoder in study.encoders
         if lake.stamp(table, window, encoder.id) is not None
     }
+
+
+def _of_todays_parts(
+    study: Study, lake: Lake, nested: dict[CellName, pl.DataFrame]
+) -> dict[CellName, pl.DataFrame]:
+    """Return the tables made with the parts that the study has now: others are of an older run."""
+    if not nested:
+        return {}
+    parts = study_parts(lake.read("index_events")["patient_id"].to_list(), study.models.seed)
+    return {cell: table for cell, table in nested.items() if is_of_parts(table, parts)}
 
 
 def _groups(study: Study, over: str) -> dict[str, list[CellName]]:

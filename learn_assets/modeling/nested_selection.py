@@ -45,6 +45,15 @@ def study_parts(patient_ids: Sequence[str], seed: int, parts: int = PARTS) -> pl
     )
 
 
+def is_of_parts(table: pl.DataFrame, parts: pl.DataFrame) -> bool:
+    """Return whether a table `nested_selection` was made with these parts.
+
+    One of an earlier run, with another seed or other patients, is of other parts: its cell cannot
+    be chosen from until it is made again.
+    """
+    return table.join(parts, on=["patient_id", "part"], how="anti").is_empty()
+
+
 def nested_selection(
     blocks: FeatureBlocks,
     labels: Labels,

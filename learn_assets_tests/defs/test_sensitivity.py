@@ -75,6 +75,16 @@ def test_no_count_is_small(made: MadeStudy) -> None:
             assert shown.is_between(1, minimum - 1).sum() == 0
 
 
+def test_a_cell_of_an_older_run_is_not_chosen_from_and_stops_nobody(copied: MadeStudy) -> None:
+    """A failed cell keeps its tables; those of another seed deal the patients otherwise."""
+    models = {"learners": ["elastic_net"], "folds": 2, "seed": 9}
+    other = MadeStudy(tiny_study(models=models), copied.home)
+    assert other.run_job("results", *BOARDS).success
+    board = other.lake.read("window_leaderboard")
+    assert board["basis"].unique().to_list() == ["cell"]
+    assert other.latest("window_leaderboard")["cells_to_make_again_before_choosing"] == 2
+
+
 def test_more_repeats_and_other_questions_train_nothing_again(copied: MadeStudy) -> None:
     models = {"learners": ["elastic_net"], "folds": 2, "repeats": 2}
     asked = {"analyses": ["imbalance"]}

@@ -23,6 +23,7 @@ from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.nested_selection import (
     NESTED_SELECTION_SCHEMA,
+    is_of_parts,
     nested_scores,
     nested_selection,
     study_parts,
@@ -164,6 +165,19 @@ def test_parts_are_the_same_in_every_cell_and_of_equal_size() -> None:
     sizes = parts.group_by("part").len()["len"].to_list()
     assert max(sizes) - min(sizes) <= 1
     assert not study_parts(everyone, seed=8).equals(parts)
+
+
+def test_a_table_of_other_parts_is_told_apart() -> None:
+    parts = study_parts(IDS.tolist(), seed=7)
+    labels = np.repeat([1, 0], [20, 40]).astype(np.int8)
+    table = nested_table(
+        np.random.default_rng(0).normal(size=(PATIENTS, 2)), labels, parts["part"].to_numpy()
+    )
+    assert is_of_parts(table, parts)
+    assert is_of_parts(table.clear(), parts)
+    assert not is_of_parts(table, study_parts(IDS.tolist(), seed=8))
+    assert not is_of_parts(table, study_parts([*IDS.tolist(), "P999"], seed=7))
+    assert not is_of_parts(table, parts[1:])
 
 
 def test_a_real_cell_is_scored_part_by_part() -> None:
