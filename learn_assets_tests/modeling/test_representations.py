@@ -302,11 +302,11 @@ def test_memory_of_training_does_not_grow_with_the_patients() -> None:
 
 
 def test_time_to_event_learns_supervised_codes_and_leaves_fusion_out() -> None:
-    blocks, labels = planted_blocks(180, signal=2.0, dimensions=10)
-    days = np.where(labels == 1, 300.0, np.where(np.arange(180) % 4, 2000.0, 100.0))
+    blocks, labels = planted_blocks(120, signal=2.0, dimensions=10)
+    days = np.where(labels == 1, 300.0, np.where(np.arange(120) % 4, 2000.0, 100.0))
     follow_up = FollowUp(days, np.where(labels == 1, EVENT, CENSORED).astype(np.int64))
-    folds = np.arange(180, dtype=np.int64) % 3
-    protocol = replace(LEARNED, feature_sets=("contrastive_supervised", "stacking"))
+    folds = np.arange(120, dtype=np.int64) % 2
+    protocol = replace(LEARNED, feature_sets=("contrastive_supervised", "stacking"), folds=2)
     result = cross_validate_time_to_event(
         blocks, Population(blocks.patient_ids, follow_up, folds), protocol, ("cox",), horizon=1000.0
     )
@@ -348,11 +348,10 @@ def test_a_refit_at_another_site_learns_the_same_representations() -> None:
     models = {"reduction": {"method": "pls", "dimensions": 2}, "protocol": "recommended"}
     origin = Provenance("there", "LIS-730_BP-180_FUP-1825", ENCODER, {"models": models})
     foreign = train_cell(build_cell(cell_tables(seed=1), protocol), protocol, origin)
-    here = build_cell(cell_tables(seed=2), LEARNED)
-    own = cross_validate(here.blocks.rows(here.labeled), here.labels, LEARNED).frame
-    transfer = transfer_predictions(
-        foreign, here, replace(LEARNED, reduction=ReductionOptions()), own
-    )
+    plain = replace(protocol, reduction=ReductionOptions())
+    here = build_cell(cell_tables(seed=2), plain)
+    own = cross_validate(here.blocks.rows(here.labeled), here.labels, plain).frame
+    transfer = transfer_predictions(foreign, here, plain, own)
     refitted = transfer.predictions.filter(mode="refitted", feature_set="embedding")
     again = cross_validate(here.blocks.rows(here.labeled), here.labels, protocol).frame
     expected = again.filter(feature_set="embedding").sort("patient_id")["probability"]
