@@ -118,13 +118,17 @@ def _measure(
 def separation(
     vectors: FloatMatrix, clusterer: Clusterer, counts: Sequence[int], *, seed: int, starts: int = 2
 ) -> Separation:
-    """Return silhouette and log dispersion of vectors clustered into each count."""
+    """Return silhouette and log dispersion of vectors clustered into each count.
+
+    Vectors without a cluster have width 0, and so has a file without two clusters: a few dense ones
+    among many without a cluster would otherwise be further apart than clusters of everybody.
+    """
     distances = distance_matrix(vectors)
     widths, spreads = [], []
     for count in counts:
         found = clusterer.fit(vectors, count, seed, starts=starts)
-        width = silhouette(distances, found.labels)
-        widths.append(-1.0 if np.isnan(width) else width)
+        width = silhouette(distances, found.labels) * float((found.labels >= 0).mean())
+        widths.append(0.0 if np.isnan(width) else width)
         spread = dispersion(vectors, found.centers, found.labels)
         spreads.append(np.log(max(spread, _MINIMUM_SPREAD)))
     return Separation(np.array(widths), np.array(spreads))

@@ -25,9 +25,9 @@ from learn_assets.subtypes.tables import publication_tables
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _POOLINGS = {
-    "mean": "mean of the code vectors",
-    "length_invariant": "mean of the code vectors, less the mean of admissions with as many "
-    "diagnoses, at length 1",
+    "mean": "vector of an admission less the mean of all, at length 1",
+    "length_invariant": "vector of an admission less the mean of those with as many diagnoses, at "
+    "length 1",
 }
 
 
@@ -146,13 +146,13 @@ def _chosen(figures: dict[str, PageFigure], names: Sequence[str]) -> tuple[PageF
 
 
 def _facts(options: ClusterOptions) -> tuple[tuple[str, str], ...]:
-    representation = (
-        f"Descriptions through {options.encoder.id}, frozen; {_POOLINGS[options.pooling]}; the "
-        f"principal diagnosis counts {options.principal_weight:g} times; {options.dimensions} "
-        "dimensions"
-        if options.representation == "description"
-        else f"TF-IDF of the codes, {options.dimensions} dimensions by SVD"
-    )
+    prepared = f"{_POOLINGS[options.pooling]}; {options.dimensions} dimensions"
+    representation = {
+        "description": f"Descriptions of the codes through {options.encoder.id}, frozen; the "
+        f"principal diagnosis counts {options.principal_weight:g} times; {prepared}",
+        "language_model": f"Texts of the admissions through the study's language model; {prepared}",
+        "tfidf": f"TF-IDF of the codes, {options.dimensions} dimensions by SVD",
+    }[options.representation]
     return (
         ("Vectors", representation),
         ("Algorithm", f"{options.clusterer.replace('_', ' ')}, {options.starts} starts"),

@@ -1,6 +1,6 @@
 """Selection: how many clusters there are, if any, with the evidence for every count tried.
 
-What belongs here: the rule and its verdict in words. `docs/decisions/0016` says why it is this one.
+What belongs here: the rule and its verdict in words. `docs/decisions/0017` says why it is this one.
 """
 
 from __future__ import annotations
