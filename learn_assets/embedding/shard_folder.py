@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from learn_assets.embedding.shards import (
@@ -80,6 +81,8 @@ def write_shard(
             write_content(handle, keys, blocks, metadata, storage, dimension)
             handle.flush()
             os.fsync(handle.fileno())
+            # Read before it has its name: from then on a compaction may merge and remove it.
+            shard = replace(read_header(staged), path=path)
             _swap(folder, staged, path, replaces)
     except OSError as error:
         if error.errno not in _FULL:
@@ -91,7 +94,7 @@ def write_shard(
         ) from error
     finally:
         staged.unlink(missing_ok=True)
-    return read_header(path)
+    return shard
 
 
 def new_name(first: str = "") -> str:

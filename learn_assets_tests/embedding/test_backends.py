@@ -157,6 +157,7 @@ def test_without_openvino_torch_runs_and_says_nothing(
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 def test_openvino_reports_nothing_to_its_maker(minilm: Encoder) -> None:
     code = (
         "import sys; from learn_assets.embedding.encoders import find_encoder;"

@@ -270,3 +270,23 @@ def test_nothing_is_collected_while_an_encoder_is_unknown(study: Study, lake: La
     changed = study.model_copy(update={"encoders": (gone,)})
     assert store_command.answer_store_command(changed, lake, "collect", delete=True).status == 2
     assert old.exists()
+
+
+def test_a_shard_that_is_merged_the_moment_it_has_its_name_was_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = VectorStore(tmp_path, SPACE, DIMENSION)
+    put(store, TEXTS[:30])
+    swap = shard_folder._swap
+
+    def then_compacted(folder: Path, staged: Path, path: Path, replaces: tuple[Path, ...]) -> None:
+        monkeypatch.setattr(shard_folder, "_swap", swap)
+        swap(folder, staged, path, replaces)
+        assert compact(folder).shards_after == 1
+        assert not path.exists()
+
+    monkeypatch.setattr(shard_folder, "_swap", then_compacted)
+    put(store, TEXTS[30:])
+    expected = np.stack([fake_vector(text, DIMENSION) for text in TEXTS])
+    np.testing.assert_array_equal(read_all(store), expected)
+    np.testing.assert_array_equal(read_all(VectorStore(tmp_path, SPACE, DIMENSION)), expected)
