@@ -112,7 +112,7 @@ def subtypes_table(one: SexClusters, minimum_cell: int) -> PublicationTable:
             "severity, cost and readmission did not enter the clustering.",
             _masking_note(minimum_cell),
         ),
-        widths=(1.05, 2.5, 1.45, 1.1, 1.1, 1.4, 1.2, 1.45, 1.6),
+        widths=(1.2, 2.4, 1.5, 1.2, 1.1, 1.4, 1.25, 1.6, 1.9),
     )
 
 
