@@ -19,6 +19,7 @@ from learn_assets_tests.canonical import (
 )
 
 MODELS = (
+    *("int_rxnorm_current", "ndc_to_rxnorm", "rxnorm_name", "int_medication_code"),
     *("int_recorded_codes", "int_listed_codes", "int_code_list_events", "int_patient_span"),
     *("index_events", "outcome_confirmation"),
 )
