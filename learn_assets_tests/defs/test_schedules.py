@@ -26,13 +26,16 @@ def tick(
 ) -> list[dg.RunRequest] | str:
     """Return what a schedule asks for, or why it asks for nothing."""
     lake = LakeResource(study_name=made.study.name, home=str(made.home))
-    with made.active(), dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(
+    with (
+        made.active(),
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(
             instance=instance,
             scheduled_execution_time=time,
             resources={"lake": lake},
             repository_def=definitions.get_repository_def(),
-        )
+        ) as context,
+    ):
         data = definitions.resolve_schedule_def(schedule).evaluate_tick(context)
     return list(data.run_requests or []) or str(data.skip_message)
 
