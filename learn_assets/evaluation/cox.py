@@ -134,10 +134,12 @@ class _PartialLikelihood:
         first = self._sums(weight[:, None] * self.design)
         products = self.design[:, :, None] * self.design[:, None, :]
         second = self._sums(weight[:, None, None] * products)
-        mean = first / zero[:, None]
-        value = float((linear[self.events] - linear.max() - np.log(zero)).sum())
-        gradient = (self.design[self.events] - mean).sum(axis=0)
-        information = (second / zero[:, None, None]).sum(axis=0) - mean.T @ mean
+        # Weights of a whole risk set vanish after a step too far; no comparison takes that one.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = first / zero[:, None]
+            value = float((linear[self.events] - linear.max() - np.log(zero)).sum())
+            gradient = (self.design[self.events] - mean).sum(axis=0)
+            information = (second / zero[:, None, None]).sum(axis=0) - mean.T @ mean
         return value, gradient, information
 
     def score_residuals(self, coefficients: FloatVector) -> npt.NDArray[np.float64]:
