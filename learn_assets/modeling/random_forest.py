@@ -131,6 +131,13 @@ class BinnedColumns:
     codes: FloatMatrix
     cuts: tuple[FloatMatrix, ...]
 
+    def coded(self, matrix: FloatMatrix) -> FloatMatrix:
+        """Return the codes of other patients, float32 (patients, columns)."""
+        columns = zip(self.cuts, np.asfortranarray(matrix).T, strict=True)
+        return np.column_stack([np.searchsorted(cut, column) for cut, column in columns]).astype(
+            np.float32
+        )
+
 
 def bin_columns(matrix: FloatMatrix, bins: int) -> BinnedColumns:
     """Return each column cut at its quantiles, or at every value when it has at most `bins`.

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from learn_assets.evaluation.survival_curves import EVENT, FollowUp, StepCurve
 from learn_assets.modeling.arrays import FloatMatrix, FloatVector
+from learn_assets.modeling.random_forest import BinnedColumns, bin_columns
 from learn_assets.study import SurvivalLearnerName
 
 # Strong to weak, so that each fit starts from the one before.
@@ -25,6 +26,7 @@ _MOST_ITERATIONS = 200
 _TREES = 100
 _SMALLEST_LEAF = 15
 _GRID_POINTS = 60
+_BINS = 16
 
 
 class SurvivalModel(Protocol):
@@ -52,13 +54,15 @@ class RidgeCoxModel:
 
 @dataclass(frozen=True)
 class SurvivalForestModel:
-    """A fitted forest of scikit-survival."""
+    """A fitted forest of scikit-survival, and how its columns were cut."""
 
     forest: Any
+    columns: BinnedColumns
 
     def survival(self, matrix: FloatMatrix, times: FloatVector) -> npt.NDArray[np.float64]:
         """Return P(no event by each time), float64 (patients, times)."""
-        steps = self.forest.predict_survival_function(matrix, return_array=True)
+        coded = self.columns.coded(matrix)
+        steps = self.forest.predict_survival_function(coded, return_array=True)
         place = np.searchsorted(self.forest.unique_times_, times, side="right")
         return np.column_stack([np.ones(len(matrix)), steps])[:, place]
 
@@ -229,4 +233,7 @@ def _fit_forest(matrix: FloatMatrix, follow_up: FollowUp, seed: int) -> Survival
         max_features="sqrt",
         random_state=seed,
     )
-    return SurvivalForestModel(forest.fit(matrix, Surv.from_arrays(happened, days)))
+    # Each place where a column may be cut costs a log-rank test over the whole grid.
+    columns = bin_columns(matrix, _BINS)
+    fitted = forest.fit(columns.codes, Surv.from_arrays(happened, days))
+    return SurvivalForestModel(fitted, columns)
