@@ -25,7 +25,7 @@ from learn_assets_tests.embedding.fakes import CountingBackend
 pytestmark = pytest.mark.slow
 
 PATIENCE = 240.0
-COMMIT_SECONDS = 0.1
+COMMIT_SECONDS = 0.02
 KILLS = 3
 
 
