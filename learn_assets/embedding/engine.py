@@ -210,7 +210,7 @@ class EmbeddingRun:
                 _log.warning("%s", error)
 
     def _embed(self, missing: dict[bytes, _Pending], bar: Progress) -> None:
-        backend, budget = self._loaded_backend()
+        backend, budget = self._loaded_backend(bar)
         keys = list(missing)
         lengths = [item.length for item in missing.values()]
         texts = [item.text for item in missing.values()]
@@ -228,10 +228,11 @@ class EmbeddingRun:
                 bar.advance(sum(read), self.statistics().status())
                 before = now
 
-    def _loaded_backend(self) -> tuple[Backend, TokenBudget]:
+    def _loaded_backend(self, bar: Progress) -> tuple[Backend, TokenBudget]:
         if self._backend is None or self._budget is None:
             self._backend = self._open_backend(self._encoder)
             self._budget = TokenBudget(self._backend.token_budget)
+            bar.encoder_loaded()
         return self._backend, self._budget
 
 

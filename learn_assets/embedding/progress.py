@@ -41,6 +41,11 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
+    def encoder_loaded(self) -> None:
+        """Start the clock: the seconds of loading say nothing about the time left."""
+        self._bar.unpause()
+        self._started = self._logged = time.monotonic()
+
     def start_group(self, characters: int, tokens: int) -> None:
         """Announce a group of texts: its characters and the tokens of its distinct chunks."""
         self._group_characters, self._group_tokens, self._group_shown = characters, tokens, 0.0

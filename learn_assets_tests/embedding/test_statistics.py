@@ -100,10 +100,12 @@ def test_the_log_has_a_line_a_minute_with_the_time_left(
     monkeypatch.setattr(progress_module.time, "monotonic", lambda: now)
     with caplog.at_level(logging.INFO), Progress(4_000, enabled=False) as bar:
         bar.start_group(2_000, 100)
+        now += 600.0
+        bar.encoder_loaded()
         for _ in range(10):
             now += 30.0
             bar.advance(10, "fast")
-    # A quarter of the characters took 150 s, half of them 300 s.
+    # Half of the characters took 300 s, once the encoder was there.
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 5
     assert lines[-1] == "embedding: 50%, fast, about 5 min left"
