@@ -27,7 +27,7 @@ class DischargeEmbeddings(Table):
     vector: pl.List = pa.Field(dtype_kwargs=_NUMBERS, description="Coordinates, float32.")
 
     @pa.dataframe_check(name="vectors_of_one_width_and_finite")
-    def _vectors_fit(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805
+    def _vectors_fit(cls, data: pa.PolarsData) -> pl.LazyFrame:
         return _same_width(data, "vector")
 
 
@@ -40,7 +40,7 @@ class EmbeddingDirections(Table):
     )
 
     @pa.dataframe_check(name="directions_of_one_width_and_finite")
-    def _directions_fit(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805
+    def _directions_fit(cls, data: pa.PolarsData) -> pl.LazyFrame:
         return _same_width(data, "direction")
 
 

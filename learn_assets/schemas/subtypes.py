@@ -41,7 +41,7 @@ class Discharges(Table):
     )
 
     @pa.dataframe_check(name="principal_diagnosis_present")
-    def _has_a_principal(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805
+    def _has_a_principal(cls, data: pa.PolarsData) -> pl.LazyFrame:
         return data.lazyframe.select(pl.col("diagnoses").list.len() > 0)
 
 
@@ -97,7 +97,7 @@ class ModelTraining(Table):
     )
 
     @pa.dataframe_check(name="one_kept")
-    def _one_is_kept(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805
+    def _one_is_kept(cls, data: pa.PolarsData) -> pl.LazyFrame:
         # By row, as the columns of a table are looked at without rows, too.
         return data.lazyframe.select((pl.col("best").sum() == 1) & pl.col("best").is_not_null())
 
@@ -117,7 +117,7 @@ class TextEmbeddings(Table):
     vector: pl.List = pa.Field(dtype_kwargs=_NUMBER_LIST, description="Coordinates, float32.")
 
     @pa.dataframe_check(name="vectors_of_one_width_and_finite")
-    def _vectors_fit(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805
+    def _vectors_fit(cls, data: pa.PolarsData) -> pl.LazyFrame:
         vector = pl.col("vector")
         alike = vector.list.len() == vector.list.len().first()
         finite = vector.list.eval(pl.element().is_finite()).list.all()
