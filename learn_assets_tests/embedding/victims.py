@@ -31,6 +31,7 @@ from learn_assets_tests.embedding.fakes import CountingBackend, fake_vector
 DIMENSION = 64
 SPACE = "0123456789abcdef" * 4
 STORE_WAS_FULL = 3
+MOST_THREADS = 2
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
@@ -61,6 +62,7 @@ class WitnessedBackend:
     def __init__(self, inner: Backend, log: Path) -> None:
         self._inner = inner
         self._log = log
+        self.concurrency = min(inner.concurrency, MOST_THREADS)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
