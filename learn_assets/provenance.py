@@ -16,7 +16,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from learn_assets import __version__
-from learn_assets.backend_options import SERVER_TRANSPORT
 from learn_assets.cohort.windows import Window
 from learn_assets.embedding.cell import POPULATIONS, texts_table
 from learn_assets.embedding.encoders import EncoderUnavailableError, find_encoder
@@ -24,6 +23,7 @@ from learn_assets.lake import Lake
 from learn_assets.modeling.champion import ChampionError, champion_digest
 from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import EncoderChoice, ExternalModel, Study
+from learn_assets.study.backends import SERVER_TRANSPORT
 from learn_assets.warehouse import project_fingerprint
 
 # Tables whose contract is checked outside the registry of schemas.

@@ -1,6 +1,6 @@
 """Study file: reads a study YAML and turns everything wrong in it into messages with line numbers.
 
-What belongs here: locating, parsing and explaining. What a study may say is in `study.py` and
+What belongs here: locating, parsing and explaining. What a study may say is in `study/` and
 `subtypes/study.py`.
 """
 

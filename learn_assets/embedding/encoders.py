@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from learn_assets.backend_options import ServerOptions
 from learn_assets.embedding import hub_cache
 from learn_assets.embedding.model_folder import (
     ModelFolder,
@@ -34,6 +33,7 @@ from learn_assets.embedding.registry import (
     RegisteredEncoder,
 )
 from learn_assets.study import KINDS, EncoderChoice, Kind
+from learn_assets.study.backends import ServerOptions
 
 
 class UnknownEncoderError(KeyError):

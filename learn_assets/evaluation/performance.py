@@ -30,8 +30,8 @@ from learn_assets.evaluation.discrimination import (
 from learn_assets.evaluation.logistic_line import SeparationError
 from learn_assets.evaluation.operating_points import OperatingPoint, operating_point
 from learn_assets.evaluation.smoothed_calibration import calibration_errors
-from learn_assets.evaluation_options import SPECIFICITIES
 from learn_assets.reporting.disclosure import is_small
+from learn_assets.study.evaluation import SPECIFICITIES
 
 PERFORMANCE_SCHEMA = {
     "feature_set": pl.String,

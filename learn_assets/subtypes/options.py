@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from learn_assets.section import Section
 from learn_assets.study import EncoderChoice
+from learn_assets.study.section import Section
 from learn_assets.subtypes.clustering import ClustererName
 from learn_assets.subtypes.representations import Pooling
 

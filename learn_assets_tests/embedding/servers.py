@@ -13,11 +13,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.backend_options import ServerOptions
 from learn_assets.embedding.backends.transformers import TransformersBackend
 from learn_assets.embedding.batching import padded_length
 from learn_assets.embedding.chunking import load_tokenizer
 from learn_assets.embedding.encoders import Encoder
+from learn_assets.study.backends import ServerOptions
 from learn_assets_tests.embedding.fakes import fake_vector
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]

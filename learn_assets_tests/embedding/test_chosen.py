@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from learn_assets.backend_options import RayOptions, ServerOptions
 from learn_assets.embedding.backends.chosen import chosen_backend
 from learn_assets.embedding.backends.replicas import ReplicatedBackend
 from learn_assets.embedding.encoders import Encoder
 from learn_assets.study import EncoderChoice
+from learn_assets.study.backends import RayOptions, ServerOptions
 from learn_assets_tests.embedding.fakes import CountingBackend
 
 SERVER = {"base_url": "http://127.0.0.1:8000/v1", "model": "m", "dtype": "float16"}

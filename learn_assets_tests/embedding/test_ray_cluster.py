@@ -19,13 +19,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from learn_assets.backend_options import RayOptions
 from learn_assets.embedding.backends.ray_cluster import RayBackend
 from learn_assets.embedding.backends.ray_session import RayClusterError
 from learn_assets.embedding.backends.transformers import TransformersBackend
 from learn_assets.embedding.encoders import Encoder
 from learn_assets.embedding.engine import embed_narratives
 from learn_assets.embedding.store import VectorStore
+from learn_assets.study.backends import RayOptions
 from learn_assets_tests.embedding.actors import DEADLY, HUGE, WRONG, OpenTraced
 from learn_assets_tests.embedding.conftest import make_narratives
 from learn_assets_tests.embedding.servers import hashed
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 CLUSTER = """
 import sys
-from learn_assets.backend_options import RayOptions
+from learn_assets.study.backends import RayOptions
 from learn_assets.embedding.backends.ray_session import RaySession
 session = RaySession(RayOptions(actors=2))
 import ray

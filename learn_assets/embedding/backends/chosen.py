@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from learn_assets.backend_options import RayOptions, ServerOptions
 from learn_assets.embedding.backends import (
     Backend,
     open_backend,
@@ -15,6 +14,7 @@ from learn_assets.embedding.backends import (
 )
 from learn_assets.embedding.encoders import Encoder
 from learn_assets.study import EncoderChoice
+from learn_assets.study.backends import RayOptions, ServerOptions
 
 
 def chosen_backend(

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.backend_options import ServerOptions, is_loopback
 from learn_assets.embedding.backends.server_answers import (
     AnswerError,
     TokenCounter,
@@ -26,6 +25,7 @@ from learn_assets.embedding.backends.server_answers import (
     read_vectors,
 )
 from learn_assets.embedding.encoders import Encoder
+from learn_assets.study.backends import ServerOptions, is_loopback
 
 if TYPE_CHECKING:
     import httpx

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.backend_options import RayOptions
 from learn_assets.embedding.backends import Backend, open_backend
 from learn_assets.embedding.backends.ray_session import RayClusterError, RaySession
 from learn_assets.embedding.encoders import Encoder
+from learn_assets.study.backends import RayOptions
 
 OpenBackend = Callable[[Encoder], Backend]
 

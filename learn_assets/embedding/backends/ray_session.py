@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from learn_assets.backend_options import RayOptions, host_of, is_loopback
+from learn_assets.study.backends import RayOptions, host_of, is_loopback
 
 _OBJECT_STORE_BYTES = 512 << 20
 _CONNECT_SECONDS = 10.0

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from learn_assets.section import Section
+from learn_assets.study.section import Section
 
 PRETRAINED_FILES = "config.json, tokenizer.json and *.safetensors"
 

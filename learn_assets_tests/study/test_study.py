@@ -260,7 +260,7 @@ def test_sensitivity_analyses_ask_models_of_the_study(
 
 
 def test_the_protocol_page_shows_a_study_that_loads(small_study: Study) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
     shown = YAML(typ="safe").load(page.split("```yaml")[1].split("```")[0])
     data = small_study.model_dump(by_alias=True)
     data["models"] |= {"learners": ["elastic_net", "xgboost"]} | shown["models"]
@@ -272,7 +272,7 @@ def test_the_protocol_page_shows_a_study_that_loads(small_study: Study) -> None:
 def test_the_feature_sets_page_shows_a_study_that_loads_and_names_every_set(
     small_study: Study,
 ) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "feature_sets.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "feature_sets.md").read_text(encoding="utf-8")
     shown = YAML(typ="safe").load(page.split("```yaml")[1].split("```")[0])
     encoder = YAML(typ="safe").load(page.split("`encoders: ")[1].split("`")[0])
     data = small_study.model_dump(by_alias=True)

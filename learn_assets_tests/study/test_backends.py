@@ -14,11 +14,11 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from learn_assets.backend_options import SERVER_TRANSPORT, RayOptions, ServerOptions
 from learn_assets.embedding.encoders import Encoder, MissingModelError, find_encoder
 from learn_assets.lake import Lake
 from learn_assets.provenance import cell_inputs
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.study.backends import SERVER_TRANSPORT, RayOptions, ServerOptions
 
 LOCAL: dict[str, Any] = {"base_url": "http://127.0.0.1:8000/v1", "model": "m", "dtype": "float32"}
 
@@ -129,7 +129,7 @@ def test_a_moved_server_makes_no_cell_stale_but_another_model_does(
 
 
 def test_the_guide_shows_options_that_are_accepted() -> None:
-    guide = (Path(__file__).parents[1] / "docs" / "servers.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "servers.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)
     choices = [
         EncoderChoice.model_validate(choice)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from learn_assets.section import Section
+from learn_assets.study.section import Section
 
 # What decides where and how fast texts are embedded, not what their vectors are.
 SERVER_TRANSPORT = frozenset(

