@@ -17,10 +17,9 @@ from learn_assets.evaluation.discrimination import (
     Interval,
     Labels,
     case_mask,
-    resampled_weights,
 )
 from learn_assets.evaluation.logistic_line import fit_intercept, fit_line
-from learn_assets.evaluation.resampling import patient_weights, percentile_limits
+from learn_assets.evaluation.patient_draws import patient_weights, percentile_limits
 
 # Probabilities of exactly 0 or 1 have no logit; nothing a model here predicts is surer than this.
 _SUREST = 1e-6
@@ -48,12 +47,11 @@ def brier(
 
     OneClassError when cases or controls are absent.
     """
+    case_mask(labels)
     squared = (probabilities - labels) ** 2
-    is_case = case_mask(labels)
-    draws = [weights @ squared for weights in resampled_weights(is_case, resamples, seed)]
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(np.concatenate(draws) / len(labels), [tail, 1 - tail])
-    return Interval(float(squared.mean()), float(lower), float(upper))
+    draws = [weights @ squared for weights in patient_weights(len(labels), resamples, seed)]
+    lower, upper = percentile_limits(np.concatenate(draws) / len(labels), level)
+    return Interval(float(squared.mean()), lower, upper)
 
 
 def log_loss(

@@ -22,12 +22,11 @@ from learn_assets.evaluation.discrimination import (
     case_mask,
     delong,
 )
+from learn_assets.evaluation.patient_draws import FloatMatrix, percentile_limits
 from learn_assets.evaluation.resampling import (
-    FloatMatrix,
     auprc_statistic,
     auroc_statistic,
     brier_statistic,
-    percentile_limits,
     resampled_statistics,
 )
 from learn_assets.study import WITHOUT_MEDICATION

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,10 +10,10 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
+from learn_assets.evaluation.patient_draws import patient_weights, percentile_limits
+
 FloatVector = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
-
-BOOTSTRAP_CELLS = 4_000_000
 
 
 class OneClassError(ValueError):
@@ -139,58 +138,25 @@ def auprc(
 ) -> Interval:
     """Return average precision with a percentile interval over resampled patients.
 
-    Cases and controls are resampled apart, so every resample holds both. OneClassError when cases
-    or controls are absent.
+    Prevalence varies from resample to resample, as it would from cohort to cohort.
+    OneClassError when cases or controls are absent.
     """
     is_case = case_mask(labels)
     draws = [
         weighted_precision(scores, is_case, weights)
-        for weights in resampled_weights(is_case, resamples, seed)
+        for weights in patient_weights(len(labels), resamples, seed)
     ]
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(np.concatenate(draws), [tail, 1 - tail])
-    return Interval(average_precision(scores, labels), float(lower), float(upper))
-
-
-def resampled_weights(
-    is_case: npt.NDArray[np.bool_], resamples: int, seed: int
-) -> Iterator[FloatVector]:
-    """Yield how often each patient is drawn in each resample, in blocks (some resamples, n).
-
-    Cases and controls are drawn apart, with replacement.
-    """
-    generator = np.random.default_rng(seed)
-    block = max(1, min(resamples, BOOTSTRAP_CELLS // len(is_case)))
-    for start in range(0, resamples, block):
-        yield _draw(is_case, min(block, resamples - start), generator)
-
-
-def _draw(
-    is_case: npt.NDArray[np.bool_], resamples: int, generator: np.random.Generator
-) -> FloatVector:
-    weights = np.empty((resamples, len(is_case)))
-    for members in (np.flatnonzero(is_case), np.flatnonzero(~is_case)):
-        weights[:, members] = times_drawn(len(members), resamples, generator)
-    return weights
-
-
-def times_drawn(
-    patients: int, resamples: int, generator: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """Return how often each patient is drawn (resamples, n), n draws with replacement each.
-
-    Counting drawn numbers is the multinomial distribution at a sixth of its cost.
-    """
-    drawn = generator.integers(0, patients, size=(resamples, patients))
-    drawn += np.arange(resamples)[:, None] * patients
-    counted = np.bincount(drawn.ravel(), minlength=resamples * patients)
-    return counted.reshape(resamples, patients)
+    lower, upper = percentile_limits(np.concatenate(draws), level)
+    return Interval(average_precision(scores, labels), lower, upper)
 
 
 def weighted_precision(
     scores: FloatVector, is_case: npt.NDArray[np.bool_], weights: FloatVector
 ) -> FloatVector:
-    """Return average precision for each row of patient weights (resamples, n)."""
+    """Return average precision for each row of patient weights (resamples, n).
+
+    NaN in a row that holds no case.
+    """
     order = np.argsort(-scores, kind="stable")
     descending = scores[order]
     last_of_tie = np.append(np.flatnonzero(np.diff(descending)), len(scores) - 1)
@@ -199,7 +165,10 @@ def weighted_precision(
     flagged = np.cumsum(drawn, axis=1)[:, last_of_tie]
     precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
     gained = np.diff(found, axis=1, prepend=0.0)
-    return np.asarray((gained * precision).sum(axis=1) / found[:, -1], dtype=np.float64)
+    cases = found[:, -1]
+    average: FloatVector = np.full(len(weights), np.nan)
+    np.divide((gained * precision).sum(axis=1), cases, out=average, where=cases > 0)
+    return average
 
 
 def case_mask(labels: Labels) -> npt.NDArray[np.bool_]:

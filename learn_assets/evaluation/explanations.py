@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from learn_assets.evaluation.discrimination import FloatVector, Interval, delong
 from learn_assets.evaluation.occlusion import CountOcclusion, Occlusion
-from learn_assets.evaluation.resampling import patient_weights, percentile_limits
+from learn_assets.evaluation.patient_draws import patient_weights, percentile_limits
 from learn_assets.modeling.arrays import FloatMatrix, IndexVector, Labels
 from learn_assets.modeling.contributions import EXPLAINED_LEARNERS, contributions
 from learn_assets.modeling.cross_validation import (

@@ -13,6 +13,8 @@ _MAXIMUM_STEPS = 100
 _TOLERANCE = 1e-10
 _STEEPEST = 1e4
 _HALVINGS = 30
+# Values this close (relative to their size) differ by rounding only.
+_ALIKE = 1e-12
 
 FloatVector = npt.NDArray[np.float64]
 
@@ -39,6 +41,8 @@ def fit_line(x: FloatVector, target: FloatVector) -> LogisticLine:
 
     SeparationError when the estimate is not finite.
     """
+    if np.ptp(x) <= _ALIKE * max(1.0, float(np.abs(x).max())):
+        raise SeparationError("no finite logistic line: the values are all alike")
     if _separated(x, target):
         raise SeparationError("no finite logistic line: the values separate the classes")
     design = np.column_stack([np.ones_like(x), x])

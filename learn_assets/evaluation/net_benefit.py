@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from learn_assets.evaluation.discrimination import FloatVector, Labels
-from learn_assets.evaluation.resampling import FloatMatrix, patient_weights
+from learn_assets.evaluation.patient_draws import FloatMatrix, patient_weights
 from learn_assets.reporting.disclosure import is_small
 
 NET_BENEFIT_SCHEMA = {

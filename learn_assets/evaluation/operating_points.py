@@ -6,7 +6,6 @@ of different folds are never held against one threshold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +16,11 @@ from learn_assets.evaluation.discrimination import (
     Labels,
     case_mask,
 )
+from learn_assets.evaluation.patient_draws import FloatMatrix, percentile_limits
 from learn_assets.evaluation.resampling import (
-    FloatMatrix,
     Statistic,
-    percentile_limits,
     resampled_statistics,
+    share_of_cases_statistic,
     tie_groups,
     tie_sums,
 )
@@ -55,40 +54,49 @@ def operating_point(
     In each fold the threshold is the lowest that leaves the share `specificity` of its controls
     below; scores tied across it count in part (the ROC curve is interpolated). Predictive values
     follow from sensitivity, the nominal specificity and the share of cases among these patients, by
-    Bayes' theorem. OneClassError when cases or controls are absent.
+    Bayes' theorem; a resample has its own share. OneClassError when cases or controls are absent.
     """
     cases = int(case_mask(labels).sum())
     share = cases / len(labels)
     statistic = sensitivity_statistic(scores, labels, folds, specificity)
     estimate = float(statistic(np.ones((1, len(labels))))[0])
-    draws = resampled_statistics([statistic], labels, resamples=resamples, seed=seed)[0]
-    lower, upper = percentile_limits(draws)
-    sensitivity = Interval(estimate, lower, upper)
+    statistics = [statistic, share_of_cases_statistic(labels)]
+    found_draws, share_draws = resampled_statistics(
+        statistics, labels, resamples=resamples, seed=seed
+    )
     found = round(estimate * cases)
     return OperatingPoint(
         specificity=specificity,
-        sensitivity=sensitivity,
-        positive_predictive_value=_mapped(
-            sensitivity, lambda value: positive_predictive_value(value, specificity, share)
+        sensitivity=Interval(estimate, *percentile_limits(found_draws)),
+        positive_predictive_value=Interval(
+            float(positive_predictive_value(estimate, specificity, share)),
+            *percentile_limits(positive_predictive_value(found_draws, specificity, share_draws)),
         ),
-        negative_predictive_value=_mapped(
-            sensitivity, lambda value: negative_predictive_value(value, specificity, share)
+        negative_predictive_value=Interval(
+            float(negative_predictive_value(estimate, specificity, share)),
+            *percentile_limits(negative_predictive_value(found_draws, specificity, share_draws)),
         ),
         found=found,
         missed=cases - found,
     )
 
 
-def positive_predictive_value(sensitivity: float, specificity: float, prevalence: float) -> float:
-    """Return the share of cases among those flagged; NaN when nobody is."""
-    true, false = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
-    return true / (true + false) if true + false else float("nan")
+def positive_predictive_value(
+    sensitivity: float | FloatVector, specificity: float, prevalence: float | FloatVector
+) -> FloatVector:
+    """Return the share of cases among those flagged (shape of the inputs); NaN when nobody is."""
+    true = np.multiply(sensitivity, prevalence)
+    false = (1 - specificity) * np.subtract(1.0, prevalence)
+    return _share(true, false)
 
 
-def negative_predictive_value(sensitivity: float, specificity: float, prevalence: float) -> float:
-    """Return the share of controls among those not flagged; NaN when all are."""
-    true, false = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
-    return true / (true + false) if true + false else float("nan")
+def negative_predictive_value(
+    sensitivity: float | FloatVector, specificity: float, prevalence: float | FloatVector
+) -> FloatVector:
+    """Return the share of controls among those not flagged (shape of inputs); NaN when all are."""
+    true = specificity * np.subtract(1.0, prevalence)
+    false = np.multiply(np.subtract(1.0, sensitivity), prevalence)
+    return _share(true, false)
 
 
 def sensitivity_statistic(
@@ -152,5 +160,8 @@ def _true_at(true: FloatMatrix, false: FloatMatrix, allowed: FloatVector) -> Flo
     return reached
 
 
-def _mapped(interval: Interval, change: Callable[[float], float]) -> Interval:
-    return Interval(change(interval.estimate), change(interval.lower), change(interval.upper))
+def _share(part: FloatVector, rest: FloatVector) -> FloatVector:
+    whole = np.asarray(part + rest, dtype=np.float64)
+    share: FloatVector = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share

@@ -29,7 +29,7 @@ from learn_assets.evaluation.discrimination import (
 )
 from learn_assets.evaluation.logistic_line import SeparationError
 from learn_assets.evaluation.operating_points import OperatingPoint, operating_point
-from learn_assets.evaluation.smoothed_calibration import calibration_errors
+from learn_assets.evaluation.smoothed_calibration import NoSpreadError, calibration_errors
 from learn_assets.reporting.disclosure import is_small
 from learn_assets.study.evaluation import SPECIFICITIES
 
@@ -135,9 +135,9 @@ def performance(
     """Return every metric of every feature set and learner, from out-of-fold predictions.
 
     AUROC compares patients of the same fold only and thresholds are set within folds; the other
-    metrics pool the folds. A metric that does not exist (one class only, separation) is absent with
-    a reason, and counts of cases or controls under `minimum_cell` are withheld, and with them what
-    gives them away.
+    metrics pool the folds. A metric that does not exist (one class only, separation, predictions
+    that are all alike) is absent with a reason, and counts of cases or controls under
+    `minimum_cell` are withheld, and with them what gives them away.
     """
     rows: list[dict[str, object]] = []
     absent: list[AbsentMetric] = []
@@ -256,7 +256,7 @@ def _shown_point(
 def _attempt(measure: Callable[[], _Measured]) -> _Measured | str:
     try:
         return measure()
-    except (OneClassError, SeparationError) as error:
+    except (OneClassError, SeparationError, NoSpreadError) as error:
         return str(error)
 
 

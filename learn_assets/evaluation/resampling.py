@@ -1,28 +1,24 @@
 """Resampling: metrics of many models on the same resampled patients, all resamples at once.
 
 What belongs here: draws of a metric for every resample, so that a difference of two models is a
-subtraction of their draws. Draws with fixed numbers of cases and controls come from
-`discrimination.resampled_weights`.
+subtraction of their draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from learn_assets.evaluation.discrimination import (
-    BOOTSTRAP_CELLS,
     FloatVector,
     Labels,
     case_mask,
-    resampled_weights,
-    times_drawn,
     weighted_precision,
 )
+from learn_assets.evaluation.patient_draws import FloatMatrix, patient_weights
 
-FloatMatrix = npt.NDArray[np.float64]
 # Patient weights (resamples, n) -> one value a resample.
 Statistic = Callable[[FloatMatrix], FloatVector]
 
@@ -32,26 +28,14 @@ def resampled_statistics(
 ) -> FloatMatrix:
     """Return draws (statistics, resamples): every statistic on the same resampled patients.
 
-    Cases and controls are resampled apart. OneClassError when cases or controls are absent.
+    OneClassError when cases or controls are absent.
     """
+    case_mask(labels)
     blocks = [
         np.stack([statistic(weights) for statistic in statistics])
-        for weights in resampled_weights(case_mask(labels), resamples, seed)
+        for weights in patient_weights(len(labels), resamples, seed)
     ]
     return np.concatenate(blocks, axis=1)
-
-
-def patient_weights(patients: int, resamples: int, seed: int) -> Iterator[FloatMatrix]:
-    """Yield how often each patient is drawn in each resample, in blocks (some resamples, n).
-
-    Cases and controls are drawn together, so their shares vary: for measures that depend on how
-    common cases are. A resample may hold one class only.
-    """
-    generator = np.random.default_rng(seed)
-    block = max(1, min(resamples, BOOTSTRAP_CELLS // patients))
-    for start in range(0, resamples, block):
-        size = min(block, resamples - start)
-        yield times_drawn(patients, size, generator).astype(np.float64)
 
 
 def auroc_statistic(scores: FloatVector, labels: Labels, folds: Labels) -> Statistic:
@@ -91,14 +75,10 @@ def brier_statistic(probabilities: FloatVector, labels: Labels) -> Statistic:
     return statistic
 
 
-def percentile_limits(draws: FloatVector, level: float = 0.95) -> tuple[float, float]:
-    """Return the percentile interval of draws; draws without a value (NaN) are left out."""
-    known = draws[np.isfinite(draws)]
-    if not len(known):
-        return float("nan"), float("nan")
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(known, [tail, 1 - tail])
-    return float(lower), float(upper)
+def share_of_cases_statistic(labels: Labels) -> Statistic:
+    """Return the share of cases as a function of patient weights."""
+    is_case = case_mask(labels)
+    return lambda weights: np.asarray((weights @ is_case) / weights.sum(axis=1), dtype=np.float64)
 
 
 def tie_groups(

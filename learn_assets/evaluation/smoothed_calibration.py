@@ -16,12 +16,18 @@ from learn_assets.evaluation.discrimination import (
     Labels,
     case_mask,
 )
-from learn_assets.evaluation.resampling import FloatMatrix, patient_weights
+from learn_assets.evaluation.patient_draws import FloatMatrix, patient_weights
 
 # Cleveland's span, as `val.prob` of R's rms has it.
 _SPAN = 2 / 3
 _MAXIMUM_BINS = 400
 _FLAT = 1e-12
+# Risks closer than one in a million are one risk: a curve over them would follow rounding.
+_ALIKE = 1e-6
+
+
+class NoSpreadError(ValueError):
+    """All predicted risks are alike, so there is no curve of observed by predicted risk."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,12 @@ def calibration_errors(
     The curve is a local line with tricube weights on the nearest two thirds of the patients
     (lowess without robustness steps). Intervals are basic ("reverse percentile") ones, cut at 0:
     an absolute difference is too large on average in every resample, which percentile intervals
-    would add a second time. OneClassError when cases or controls are absent.
-    Method: Austin & Steyerberg 2019.
+    would add a second time. OneClassError when cases or controls are absent, NoSpreadError when
+    predicted risks are alike. Method: Austin & Steyerberg 2019.
     """
     is_case = case_mask(labels)
+    if np.ptp(probabilities) < _ALIKE:
+        raise NoSpreadError("predicted risks are alike, so observed risk has no curve over them")
     bins = _bins(probabilities)
     kernel = _kernel(bins, len(probabilities))
 
@@ -111,12 +119,18 @@ def _kernel(bins: _Bins, patients: int) -> FloatMatrix:
 def _smoothed(
     kernel: FloatMatrix, risk: FloatVector, patients: FloatMatrix, cases: FloatMatrix
 ) -> FloatMatrix:
-    """Return the local line at each bin (draws, bins) for patients and cases drawn in each."""
+    """Return the local line at each bin (draws, bins) for patients and cases drawn in each.
+
+    Where a draw holds nobody near a bin the line is 0: nobody of that draw is in the bin either.
+    """
     total = patients @ kernel.T
-    mean_risk = (patients * risk) @ kernel.T / total
-    mean_case = cases @ kernel.T / total
-    spread = (patients * risk**2) @ kernel.T / total - mean_risk**2
-    joint = (cases * risk) @ kernel.T / total - mean_risk * mean_case
+
+    def mean(sums: FloatMatrix) -> FloatMatrix:
+        return np.divide(sums @ kernel.T, total, out=np.zeros_like(total), where=total > 0)
+
+    mean_risk, mean_case = mean(patients * risk), mean(cases)
+    spread = mean(patients * risk**2) - mean_risk**2
+    joint = mean(cases * risk) - mean_risk * mean_case
     slope = np.divide(joint, spread, out=np.zeros_like(joint), where=spread > _FLAT)
     return np.clip(mean_case + slope * (risk - mean_risk), 0.0, 1.0)
 

@@ -14,8 +14,8 @@ from learn_assets.evaluation.discrimination import (
     auroc,
     average_precision,
     delong,
-    times_drawn,
 )
+from learn_assets.evaluation.patient_draws import times_drawn
 
 # Few distinct values, so ties are common.
 PATIENTS = st.lists(

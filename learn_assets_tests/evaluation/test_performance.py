@@ -60,6 +60,17 @@ def test_one_class_gives_reasons_instead_of_numbers() -> None:
     assert all(absent.values())
 
 
+def test_equal_predictions_have_no_calibration_curve_and_say_so() -> None:
+    frame = predictions().with_columns(probability=pl.lit(0.3) + 1e-16 * pl.int_range(pl.len()))
+    result = performance(frame, minimum_cell=11, resamples=20)
+    reasons = {item.metric: item.reason for item in result.absent}
+    assert {"ici", "e50", "e90", "calibration_slope"} <= set(reasons)
+    assert "alike" in reasons["ici"]
+    assert "alike" in reasons["calibration_slope"]
+    # The Brier score and calibration in the large exist for a constant, too.
+    assert {"brier", "calibration_intercept"} <= set(result.frame["metric"])
+
+
 def test_small_counts_are_withheld() -> None:
     result = performance(predictions(cases=10), minimum_cell=11, resamples=50)
     assert {"cases", "prevalence"} <= {item.metric for item in result.absent}

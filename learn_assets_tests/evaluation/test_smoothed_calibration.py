@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, logit
 
 from learn_assets.evaluation.discrimination import OneClassError
-from learn_assets.evaluation.smoothed_calibration import calibration_errors
+from learn_assets.evaluation.smoothed_calibration import NoSpreadError, calibration_errors
 
 
 def predicted(
@@ -62,3 +62,24 @@ def test_the_interval_of_right_predictions_reaches_close_to_zero() -> None:
 def test_one_class_has_no_calibration_error() -> None:
     with pytest.raises(OneClassError):
         calibration_errors(np.linspace(0.1, 0.9, 9), np.zeros(9, dtype=int))
+
+
+def test_a_few_patients_with_other_risks_keep_their_interval() -> None:
+    # A draw without the one patient of 0.5 holds nobody near that risk.
+    risk = np.where(np.arange(300) == 0, 0.5, 0.2)
+    labels = (np.arange(300) % 5 == 0).astype(np.int64)
+    with np.errstate(all="raise"):
+        found = calibration_errors(risk, labels, resamples=100)
+    # 59 cases of 299 patients at 0.2, and one case at 0.5.
+    assert found.ici.estimate == pytest.approx((299 * abs(59 / 299 - 0.2) + 0.5) / 300)
+    limits = [(item.lower, item.upper) for item in (found.ici, found.e50, found.e90)]
+    assert np.isfinite(limits).all()
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-15, 1e-9])
+def test_predictions_that_are_alike_have_no_curve(spread: float) -> None:
+    generator = np.random.default_rng(0)
+    risk = 0.2 + spread * generator.random(300)
+    labels = (np.arange(300) % 5 == 0).astype(np.int64)
+    with pytest.raises(NoSpreadError, match="alike"):
+        calibration_errors(risk, labels, resamples=10)
