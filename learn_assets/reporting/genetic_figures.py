@@ -91,8 +91,8 @@ def _strata(
                 axes.text(place, 0.03, "withheld", transform=axes.get_xaxis_transform(),
                           rotation=90, ha="center", va="bottom", size=8.5, color=QUIET)  # fmt: skip
                 continue
-            axes.vlines(place, *(100 * limit for limit in _limits(risk)), color=color,
-                        linewidth=1.8)  # fmt: skip
+            lower, upper = _limits(risk)
+            axes.plot([place, place], [100 * lower, 100 * upper], color=color, linewidth=1.8)
             axes.plot([place], [100 * risk.value], color=color, marker=marker, ms=6.5)
     if overall is not None:
         axes.axhline(100 * overall, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
