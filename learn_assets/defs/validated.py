@@ -12,7 +12,14 @@ from learn_assets.study import Study
 from learn_assets.validation.validate import ValidationReport, validate_table
 
 EVENT_TABLES = ("diagnosis", "procedure", "medication", "lab_result")
-VALIDATED_TABLES = ("patient", *EVENT_TABLES, "terminology", "cohort_table", "genetic_score")
+VALIDATED_TABLES = (
+    "patient",
+    *EVENT_TABLES,
+    "terminology",
+    "cohort_table",
+    "genetic_score",
+    "care_site",
+)
 
 
 def upstream_of(table: str) -> list[str]:

@@ -13,6 +13,8 @@ import polars as pl
 
 EARLIEST_DATE = datetime.date(1900, 1, 1)
 EARLIEST_BIRTH = 1880
+# A figure has room for so much of a name.
+LONGEST_CARE_SITE = 40
 
 
 class Table(pa.DataFrameModel):
@@ -113,6 +115,17 @@ class GeneticScore(Table):
 
     patient_id: str = pa.Field(unique=True, str_length={"min_value": 1}, description="Person.")
     score: pl.Float64 = pa.Field(description="Score as sent.")
+    source_row: pl.Int64 = pa.Field(ge=1, description="Line in the source.")
+
+
+class CareSite(Table):
+    """Institution of a network that mainly treats a patient, one row a patient."""
+
+    patient_id: str = pa.Field(unique=True, str_length={"min_value": 1}, description="Person.")
+    care_site: str = pa.Field(
+        str_length={"min_value": 1, "max_value": LONGEST_CARE_SITE},
+        description="Pseudonym of the institution, as sent.",
+    )
     source_row: pl.Int64 = pa.Field(ge=1, description="Line in the source.")
 
 

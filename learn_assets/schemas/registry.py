@@ -25,6 +25,7 @@ VALIDATED: dict[str, type[Table]] = {
     "cohort_table": records.CohortTable,
     "cohort_feature": records.CohortFeature,
     "genetic_score": records.GeneticScore,
+    "care_site": records.CareSite,
 }
 
 TABLES: dict[str, type[Table]] = {

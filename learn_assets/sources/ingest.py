@@ -19,6 +19,8 @@ from learn_assets.study import OmopSource, Study, SyntheticSource
 __all__ = ["RAW_TABLES", "IngestReport", "ingest_rxnorm", "ingest_table", "source_fingerprint"]
 
 RAW_TABLES: tuple[str, ...] = tuple(LAYOUTS)
+# Tables that no OMOP table holds; they come as files of their own.
+_BESIDE_OMOP = ("genetic_score", "care_site")
 
 
 def ingest_table(study: Study, lake: Lake, table: str) -> IngestReport:
@@ -31,8 +33,8 @@ def ingest_table(study: Study, lake: Lake, table: str) -> IngestReport:
         raise KeyError(f"no raw table {table}; there are {', '.join(RAW_TABLES)}")
     source = resolve_source(study, lake)
     if isinstance(source, OmopSource):
-        if table == "genetic_score":
-            return ingest_delimited(lake, table, genetic_score_files(source))
+        if table in _BESIDE_OMOP and not (table == "care_site" and source.person_care_site):
+            return ingest_delimited(lake, table, files_beside(source, table))
         return ingest_omop(source, lake, table)
     return ingest_delimited(lake, table, table_files(source, table))
 
@@ -53,10 +55,10 @@ def source_fingerprint(study: Study, lake: Lake, table: str) -> str:
     return digest.hexdigest()
 
 
-def genetic_score_files(source: OmopSource) -> TableFiles:
-    """Return the genetic score file that stands beside an OMOP source, if one does."""
-    files = () if source.genetic_score is None else (single_file(source.genetic_score),)
-    return TableFiles(files, LAYOUTS["genetic_score"])
+def files_beside(source: OmopSource, table: str) -> TableFiles:
+    """Return the file of a table that stands beside an OMOP source, if one does."""
+    path = {"genetic_score": source.genetic_score, "care_site": source.care_site}[table]
+    return TableFiles(() if path is None else (single_file(path),), LAYOUTS[table])
 
 
 def _fingerprint_parts(study: Study, lake: Lake, table: str) -> Iterator[str]:
@@ -74,8 +76,8 @@ def _fingerprint_parts(study: Study, lake: Lake, table: str) -> Iterator[str]:
 
 
 def _omop_parts(source: OmopSource, table: str) -> Iterator[str]:
-    if table == "genetic_score":
-        yield from (file.fingerprint() for file in genetic_score_files(source).files)
+    if table in _BESIDE_OMOP and not (table == "care_site" and source.person_care_site):
+        yield from (file.fingerprint() for file in files_beside(source, table).files)
         return
     path = omop_path(source)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]

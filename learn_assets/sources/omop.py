@@ -94,6 +94,8 @@ _EVENT_COLUMNS = (
 )
 _LAB_COLUMNS = (*_EVENT_COLUMNS, "value_number", "value_text", "unit")
 _PATIENT_COLUMNS = ("patient_id", "sex", "race", "ethnicity", "year_of_birth", "death_date")
+_CARE_SITE_OF_PERSON = {"person_id": "patient_id", "care_site_id": "care_site"}
+_CARE_SITE_COLUMNS = tuple(_CARE_SITE_OF_PERSON.values())
 _TERMINOLOGY_COLUMNS = ("code_system", "code", "description", "concept_id")
 
 
@@ -107,6 +109,8 @@ def ingest_omop(source: OmopSource, lake: Lake, table: str) -> IngestReport:
             return _ingest_events(database, lake, table)
         if table == "patient":
             return _ingest_persons(database, lake)
+        if table == "care_site" and source.person_care_site:
+            return _ingest_care_sites(database, lake)
         if table == "terminology":
             return _ingest_concepts(database, lake)
     with raw_sinks(lake, table, ("patient_id",)):
@@ -182,6 +186,17 @@ def _ingest_persons(database: OmopDatabase, lake: Lake) -> IngestReport:
             labels.append(death.label)
             _write_malformed(sinks, death)
     return _report("patient", labels, sinks)
+
+
+def _ingest_care_sites(database: OmopDatabase, lake: Lake) -> IngestReport:
+    person = database.required("person")
+    _demand(person, "person_id", "care_site_id")
+    with raw_sinks(lake, "care_site", _CARE_SITE_COLUMNS) as sinks:
+        for batch in database.batches(person, ("person_id", "care_site_id")):
+            # Who has no care site is in none, which is no mistake in the data.
+            stated = batch.filter(pl.col("care_site_id") != "0")
+            _write(sinks, person, stated.rename(_CARE_SITE_OF_PERSON))
+    return _report("care_site", [person.label], sinks)
 
 
 def _ingest_concepts(database: OmopDatabase, lake: Lake) -> IngestReport:

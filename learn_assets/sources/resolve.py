@@ -28,11 +28,13 @@ def resolve_source(study: Study, lake: Lake) -> TrinetxSource | OmopSource:
 def synthetic_layout(folder: Path) -> TrinetxSource:
     """Return a generated site as the TriNetX download it imitates."""
     score = folder / "genetic_score.csv"
+    care_site = folder / "care_site.csv"
     rxnorm = folder / "rxnorm"
     return TrinetxSource(
         format="trinetx",
         folder=folder,
         genetic_score=score if score.exists() else None,
+        care_site=care_site if care_site.exists() else None,
         rxnorm=rxnorm if rxnorm.exists() else None,
     )
 

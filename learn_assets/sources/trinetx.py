@@ -124,6 +124,14 @@ LAYOUTS: dict[str, TableLayout] = {
         },
         positional=(("patient_id", "score"),),
     ),
+    "care_site": TableLayout(
+        required=("patient_id", "care_site"),
+        aliases={
+            "patient_id": _PATIENT_ID,
+            "care_site": ("caresite", "caresiteid", "site", "siteid", "institution", "hospital"),
+        },
+        positional=(("patient_id", "care_site"),),
+    ),
 }
 
 # A cohort table carries demographics too; its hundreds of feature columns are not demographics.
@@ -157,7 +165,11 @@ def table_files(source: TrinetxSource, table: str) -> TableFiles:
     is absent, or a file that the study names.
     """
     layout = LAYOUTS[table]
-    named = {"cohort_table": source.cohort_table, "genetic_score": source.genetic_score}
+    named = {
+        "cohort_table": source.cohort_table,
+        "genetic_score": source.genetic_score,
+        "care_site": source.care_site,
+    }
     if table in named:
         path = named[table]
         return TableFiles(() if path is None else (single_file(path),), layout)

@@ -9,6 +9,11 @@ from pydantic import Field, model_validator
 
 from learn_assets.study.section import Section
 
+_CARE_SITE = (
+    "CSV: patient_id, care_site, the institution of a network that mainly treats the patient, by a "
+    "pseudonym that results may show."
+)
+
 
 class TrinetxSource(Section):
     """A TriNetX download: one folder of CSV files (plain, gzip or zip)."""
@@ -19,9 +24,15 @@ class TrinetxSource(Section):
         default=None, description="The extract's own cohort table (tab separated), if it has one."
     )
     genetic_score: Path | None = Field(default=None, description="CSV: patient_id, score.")
+    care_site: Path | None = Field(default=None, description=_CARE_SITE)
     rxnorm: Path | None = Field(
         default=None, description="Folder with RXNCONSO.RRF and RXNSAT.RRF of an RxNorm release."
     )
+
+    @property
+    def states_care_sites(self) -> bool:
+        """Whether the source says which institution treats each patient."""
+        return self.care_site is not None
 
 
 class OmopSource(Section):
@@ -34,12 +45,29 @@ class OmopSource(Section):
     )
     database_schema: str = Field(default="main", description="Schema inside the DuckDB file.")
     genetic_score: Path | None = None
+    care_site: Path | None = Field(default=None, description=_CARE_SITE)
+    person_care_site: bool = Field(
+        default=False,
+        description="Take `person.care_site_id` for it; only where it is no ward or clinic of one "
+        "institution, which the data model does not tell.",
+    )
     rxnorm: Path | None = None
+
+    @property
+    def states_care_sites(self) -> bool:
+        """Whether the source says which institution treats each patient."""
+        return self.care_site is not None or self.person_care_site
 
     @model_validator(mode="after")
     def _exactly_one_origin(self) -> Self:
         if (self.path is None) == (self.package is None):
             raise ValueError("give either `path` or `package`, not both and not neither")
+        return self
+
+    @model_validator(mode="after")
+    def _one_origin_of_care_sites(self) -> Self:
+        if self.care_site is not None and self.person_care_site:
+            raise ValueError("give either `care_site` or `person_care_site`, not both")
         return self
 
 
@@ -68,6 +96,24 @@ class SyntheticSource(Section):
         le=3.0,
         description="Log hazard per SD of complement consumption, told by C3 and C4 results alone.",
     )
+    care_sites: int = Field(
+        default=1, ge=1, le=50, description="Institutions that patients belong to; 1: none is told."
+    )
+    other_habit_at_last_site: bool = Field(
+        default=False,
+        description="The last of these institutions writes the other habit's synonyms.",
+    )
+
+    @property
+    def states_care_sites(self) -> bool:
+        """Whether the source says which institution treats each patient."""
+        return self.care_sites > 1
+
+    @model_validator(mode="after")
+    def _other_habit_needs_sites(self) -> Self:
+        if self.other_habit_at_last_site and self.care_sites < 2:
+            raise ValueError("`other_habit_at_last_site` needs `care_sites` of 2 or more")
+        return self
 
 
 Source = Annotated[TrinetxSource | OmopSource | SyntheticSource, Field(discriminator="format")]

@@ -13,10 +13,10 @@ from datetime import date, timedelta
 
 import numpy as np
 
+SHAPE_REASONS = ("duplicate_row", "wrong_column_count", "bad_encoding", "unbalanced_quote")
 REASONS = (
     "unreadable_date", "impossible_date", "missing_patient_id", "missing_code",
-    "unknown_code_system", "future_date", "before_birth", "after_death", "duplicate_row",
-    "wrong_column_count", "bad_encoding", "unbalanced_quote",
+    "unknown_code_system", "future_date", "before_birth", "after_death", *SHAPE_REASONS,
 )  # fmt: skip
 
 _UNREADABLE = ("not known", "2o14o312", "spring", "12 of May")

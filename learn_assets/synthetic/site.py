@@ -20,9 +20,16 @@ import numpy as np
 import polars as pl
 
 from learn_assets.study import SyntheticSource
+from learn_assets.synthetic.care_sites import (
+    CARE_SITE,
+    care_site_table,
+    draw_care_sites,
+    records_by_site,
+)
 from learn_assets.synthetic.codebook import Codebook, codebook, terminology
 from learn_assets.synthetic.dirty_rows import (
     REASONS,
+    SHAPE_REASONS,
     FileLayout,
     PlantedRows,
     RowContext,
@@ -31,7 +38,6 @@ from learn_assets.synthetic.dirty_rows import (
 )
 from learn_assets.synthetic.laboratory import laboratory_records
 from learn_assets.synthetic.patients import DATA_END, NEVER, Block, Effects, draw_block
-from learn_assets.synthetic.records import code_records
 from learn_assets.synthetic.rxnorm_release import write_release
 from learn_assets.synthetic.truth import (
     REPORTED_WINDOWS,
@@ -45,17 +51,18 @@ BLOCK_PATIENTS = 1_000
 GENETIC_CORRELATION = 0.75
 _GENOTYPED_SHARE = 0.7
 _HABIT_STREAM = {"home": 0, "transfer": 1}
-# A block number no site reaches, for what is drawn once a site.
+# Block numbers no site reaches: for what is drawn once a site, and for care sites block by block,
+# so that naming them changes no other file.
 _TERMINOLOGY_STREAM = 2**40
+_CARE_SITE_STREAM = 2**41
 _EARLIEST_BIRTH = 1930
-_SHAPE_REASONS = ("duplicate_row", "wrong_column_count", "bad_encoding", "unbalanced_quote")
 
 PATIENT = FileLayout(
     "patient.csv",
     ("patient_id", "sex", "race", "ethnicity", "marital_status", "year_of_birth",
      "reason_yob_missing", "month_year_death", "patient_regional_location", "source_id"),
     ("unreadable_date", "impossible_date", "missing_patient_id", "future_date", "before_birth",
-     *_SHAPE_REASONS),
+     *SHAPE_REASONS),
     "month_year_death", date_digits=6,
 )  # fmt: skip
 DIAGNOSIS = FileLayout(
@@ -83,12 +90,12 @@ LABORATORY = FileLayout(
     REASONS, "date",
 )  # fmt: skip
 GENETIC = FileLayout(
-    "genetic_score.csv", ("patient_id", "score"), ("missing_patient_id", *_SHAPE_REASONS)
+    "genetic_score.csv", ("patient_id", "score"), ("missing_patient_id", *SHAPE_REASONS)
 )
 TERMINOLOGY = FileLayout(
     "standardized_terminology.csv",
     ("code_system", "code", "code_description", "unit"),
-    ("missing_code", "unknown_code_system", *_SHAPE_REASONS),
+    ("missing_code", "unknown_code_system", *SHAPE_REASONS),
 )
 LAYOUTS = (PATIENT, DIAGNOSIS, PROCEDURE, MEDICATION, LABORATORY, GENETIC)
 
@@ -126,24 +133,30 @@ def write_site(folder: Path, settings: SyntheticSource) -> SiteSummary:
 def _write_files(folder: Path, settings: SyntheticSource) -> SiteSummary:
     book = codebook(settings.coding_habit, settings.shared_synonyms)
     planted = PlantedRows()
-    rows = {layout.name: 0 for layout in LAYOUTS}
+    layouts = site_layouts(settings)
+    rows = {layout.name: 0 for layout in layouts}
     truths: list[pl.DataFrame] = []
     effects = _effects(settings)
     with ExitStack() as stack:
         handles = {
             layout.name: stack.enter_context((folder / layout.name).open("wb"))
-            for layout in LAYOUTS
+            for layout in layouts
         }
-        for layout in LAYOUTS:
+        for layout in layouts:
             handles[layout.name].write(",".join(layout.header).encode() + b"\n")
         for number, first in enumerate(range(0, settings.patients, BLOCK_PATIENTS)):
             size = min(BLOCK_PATIENTS, settings.patients - first)
             generator = _block_generator(settings, number)
             block = draw_block(first, size, generator, effects)
             truths.append(patient_truth(block))
-            tables = _file_tables(block, book, generator)
-            for layout in LAYOUTS:
+            of_care_sites = _block_generator(settings, _CARE_SITE_STREAM + number)
+            sites = draw_care_sites(len(block), settings.care_sites, of_care_sites)
+            coded = records_by_site(block, book, settings, sites, generator)
+            tables = _file_tables(block, coded, generator)
+            tables[CARE_SITE.name] = care_site_table(block, sites)
+            for layout in layouts:
                 table = tables[layout.name]
+                drawn = of_care_sites if layout is CARE_SITE else generator
                 planting = _Planting(
                     layout,
                     _pick_clean_row(table, block),
@@ -152,18 +165,21 @@ def _write_files(folder: Path, settings: SyntheticSource) -> SiteSummary:
                         table.height,
                         settings.dirty_share,
                         at_least=1 if number == 0 else 0,
-                        generator=generator,
+                        generator=drawn,
                     ),
                 )
-                rows[layout.name] += _append(
-                    handles[layout.name], table, planting, planted, generator
-                )
+                rows[layout.name] += _append(handles[layout.name], table, planting, planted, drawn)
     rows[TERMINOLOGY.name] = _write_terminology(folder, book, settings, planted)
     (folder / "rxnorm").mkdir()
     write_release(folder / "rxnorm")
     summary = _summary(pl.concat(truths), rows, planted)
     _write_truth(folder / "truth", pl.concat(truths), book, settings, summary)
     return summary
+
+
+def site_layouts(settings: SyntheticSource) -> tuple[FileLayout, ...]:
+    """Return the files that are written block by block."""
+    return (*LAYOUTS, CARE_SITE) if settings.states_care_sites else LAYOUTS
 
 
 def _effects(settings: SyntheticSource) -> Effects:
@@ -176,9 +192,8 @@ def _block_generator(settings: SyntheticSource, number: int) -> np.random.Genera
 
 
 def _file_tables(
-    block: Block, book: Codebook, generator: np.random.Generator
+    block: Block, coded: dict[str, pl.DataFrame], generator: np.random.Generator
 ) -> dict[str, pl.DataFrame]:
-    coded = code_records(block, book, generator)
     fixed = {
         "principal_diagnosis_indicator": "U", "admitting_diagnosis": "U", "reason_for_visit": "U",
         "principal_procedure_indicator": "U", "derived_by_TriNetX": "F", "source_id": "EHR",

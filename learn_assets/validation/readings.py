@@ -12,7 +12,7 @@ from datetime import date
 
 import polars as pl
 
-from learn_assets.schemas.records import EARLIEST_DATE
+from learn_assets.schemas.records import EARLIEST_DATE, LONGEST_CARE_SITE
 from learn_assets.validation import values
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.reasons import Reason, Rule, first_broken
@@ -253,6 +253,23 @@ def genetic_score(_: Setting) -> Reading:
     )
 
 
+def care_site(_: Setting) -> Reading:
+    """The institution of a patient; what is too long for a name is none."""
+    name = cell("care_site")
+    return Reading(
+        cells=("patient_id", "care_site"),
+        columns={"patient_id": cell("patient_id"), "care_site": name},
+        rules=[
+            _MISSING_PATIENT,
+            Rule(
+                Reason.UNREADABLE_VALUE,
+                name.is_null() | (name.str.len_chars() > LONGEST_CARE_SITE),
+                "care_site",
+            ),
+        ],
+    )
+
+
 _EVENT = TableRules(event, "patient_id", ("patient_id", "date"), of_patients=True)
 _PERSON = ("patient_id",)
 
@@ -267,4 +284,5 @@ TABLE_RULES: dict[str, TableRules] = {
     ),
     "cohort_table": TableRules(cohort_table, "patient_id", _PERSON, once=_PERSON),
     "genetic_score": TableRules(genetic_score, "patient_id", _PERSON, once=_PERSON),
+    "care_site": TableRules(care_site, "patient_id", _PERSON, once=_PERSON),
 }

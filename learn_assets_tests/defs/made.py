@@ -35,7 +35,7 @@ def tiny_study(**sections: Any) -> Study:
         "name": "tiny",
         "title": "Tiny synthetic study",
         "synthetic": True,
-        "source": {"format": "synthetic", "patients": 160, "seed": 7},
+        "source": {"format": "synthetic", "patients": 160, "seed": 7, "care_sites": 2},
         "cohort": {
             "mode": "derived",
             "index_event": {

@@ -17,6 +17,7 @@ FILES = {
     "lab_result": "lab_result.csv",
     "terminology": "standardized_terminology.csv",
     "genetic_score": "genetic_score.csv",
+    "care_site": "care_site.csv",
 }
 
 

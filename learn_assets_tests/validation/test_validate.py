@@ -202,6 +202,25 @@ def test_an_unreadable_genetic_score_is_quarantined(tmp_path: Path, lake: Lake) 
     assert report.reasons == (("unreadable_value", 2),)
 
 
+def test_a_patient_has_one_care_site_with_a_name_of_sensible_length(
+    tmp_path: Path, lake: Lake
+) -> None:
+    folder = write_extract(tmp_path / "site")
+    path = tmp_path / "sites.csv"
+    rows = ["patient_id,site", "001,north", "002, south ", "001,south", ",north", "a3,", "a4,"]
+    path.write_text("\n".join([*rows, f"a5,{41 * 'x'}"]) + "\n", encoding="utf-8")
+    (report,) = load(trinetx_study(folder, care_site=path), lake, "care_site")
+    assert lake.read("care_site").select("patient_id", "care_site").rows() == [
+        ("001", "north"),
+        ("002", "south"),
+    ]
+    assert dict(report.reasons) == {
+        "conflicting_row": 1,
+        "missing_patient_id": 1,
+        "unreadable_value": 3,
+    }
+
+
 def test_events_wait_for_patients(tmp_path: Path, lake: Lake) -> None:
     study = trinetx_study(write_extract(tmp_path / "site"))
     with pytest.raises(MissingTableError):
