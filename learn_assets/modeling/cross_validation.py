@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,8 @@ CROSS_VALIDATION_SCHEMA = {
     "probability": pl.Float64,
     "label": pl.Int8,
 }
+
+NETWORK: LearnerName = "mlp"
 
 Progress = Callable[[str], None]
 
@@ -167,36 +171,54 @@ def fit_grid(
 
     Returns the fitted models in grid order and warnings on feature sets without a usable column.
     """
-    uses_torch = any("mlp" in learners for _, learners in protocol.grid)
+    grid = [(feature_set, name) for feature_set, names in protocol.grid for name in names]
+    uses_torch = any(name == NETWORK for _, name in grid)
+    warnings = []
+    fits: dict[ModelFeatureSet, Callable[[LearnerName], FittedModel]] = {}
+    jobs: dict[tuple[ModelFeatureSet, LearnerName], Future[FittedModel]] = {}
     with fit_pool(workers, uses_torch=uses_torch) as pool:
-        jobs = []
-        warnings = []
-        # The widest feature set starts first, so that no long fit is left over at the end.
+        # Networks take longest, the widest most: begun last they would leave cores idle.
         for feature_set, learners in reversed(protocol.grid):
-            columns = preprocessing.columns_of(feature_set)
-            if not len(columns):
-                warnings.append(f"feature set `{feature_set}` has no usable column: left out")
+            fit, warning = _shared(feature_set, matrix, labels, preprocessing, protocol)
+            if fit is None:
+                warnings.append(warning)
                 continue
-            if feature_set == STACKING:
-                parts = [preprocessing.columns_of(part) for part in STACKED]
-                if not all(len(part) for part in parts):
-                    warnings.append(f"feature set `{feature_set}` lacks a part: left out")
-                    continue
-                # Resampled rows would put relatives of one patient on both sides of inner folds.
-                places = [np.searchsorted(columns, part).astype(np.int64) for part in parts]
-                jobs += [
-                    pool.submit(_fit_stacked, learner, matrix[:, columns], places, labels, protocol)
-                    for learner in reversed(learners)
-                ]
-                continue
-            training, training_labels = matrix[:, columns], labels
-            if protocol.oversampled:
-                training, training_labels = oversample(training, labels, protocol.seed)
-            jobs += [
-                pool.submit(_fit, feature_set, learner, training, training_labels, protocol)
-                for learner in reversed(learners)
-            ]
-        return [job.result() for job in reversed(jobs)], warnings
+            fits[feature_set] = fit
+            if NETWORK in learners:
+                jobs[feature_set, NETWORK] = pool.submit(fit, NETWORK)
+        for feature_set, learner in reversed(grid):
+            if learner != NETWORK and feature_set in fits:
+                jobs[feature_set, learner] = pool.submit(fits[feature_set], learner)
+        return [jobs[key].result() for key in grid if key in jobs], warnings
+
+
+def _shared(
+    feature_set: ModelFeatureSet,
+    matrix: FloatMatrix,
+    labels: Labels,
+    preprocessing: FittedPreprocessing,
+    protocol: ModelingProtocol,
+) -> tuple[Callable[[LearnerName], FittedModel] | None, str]:
+    """Return what fits a learner on the rows that all learners of a feature set share.
+
+    None and a warning when the feature set cannot be had.
+    """
+    columns = preprocessing.columns_of(feature_set)
+    if not len(columns):
+        return None, f"feature set `{feature_set}` has no usable column: left out"
+    rows: FloatMatrix = matrix[:, columns]
+    if feature_set == STACKING:
+        parts = [preprocessing.columns_of(part) for part in STACKED]
+        if not all(len(part) for part in parts):
+            return None, f"feature set `{feature_set}` lacks a part: left out"
+        # Resampled rows would put relatives of one patient on both sides of inner folds.
+        places = [np.searchsorted(columns, part).astype(np.int64) for part in parts]
+        return partial(
+            _fit_stacked, matrix=rows, parts=places, labels=labels, protocol=protocol
+        ), ""
+    if protocol.oversampled:
+        rows, labels = oversample(rows, labels, protocol.seed)
+    return partial(_fit, feature_set, matrix=rows, labels=labels, protocol=protocol), ""
 
 
 def predict(

@@ -24,6 +24,7 @@ from learn_assets.modeling.features import (
 from learn_assets.modeling.kind_encoders import DenseLayer, Representation, encoder_of
 from learn_assets.modeling.network_training import TrainingSettings
 from learn_assets.modeling.reduction import partial_least_squares, principal_components
+from learn_assets.modeling.threads import fit_pool
 from learn_assets.study import ReductionOptions
 
 
@@ -65,11 +66,21 @@ def learn_representations(
     """
     if not training.embeddings:
         return ()
-    learned = [_of_name(name, training, labels, options) for name in options.learned]
+    learned = _side_by_side(training, labels, options) if options.learned else []
     if options.reduction.method != "none":
         learned.insert(0, _reduced(training, labels, options))
     # Views of one kind have nothing to be close to.
     return tuple(item for item in learned if item.representation.encoders)
+
+
+def _side_by_side(
+    training: FeatureBlocks, labels: Labels | None, options: RepresentationOptions
+) -> list[Learned]:
+    with fit_pool(None, uses_torch=True) as pool:
+        # Later names take longer, so the last of them is not left alone at the end.
+        names = reversed(options.learned)
+        jobs = [pool.submit(_of_name, name, training, labels, options) for name in names]
+        return [job.result() for job in reversed(jobs)]
 
 
 def _of_name(
