@@ -56,10 +56,9 @@ class WindowContext(StudyContext):
 
 @dataclass(frozen=True)
 class CellContext(WindowContext):
-    """One encoder in a window. drawn: whether its figures stand in the report."""
+    """One encoder in a window."""
 
     encoder: EncoderChoice
-    drawn: bool = True
 
     @property
     def anchor(self) -> str:

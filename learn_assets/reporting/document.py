@@ -132,12 +132,16 @@ Block = Paragraph | Bullets | Facts | Table | Flow | Figure | Source
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what stands below it, and the sections inside it."""
+    """A heading, what stands below it, and the sections inside it.
+
+    folded: all below the heading is closed until a reader opens it; it is printed all the same.
+    """
 
     anchor: str
     title: str
     blocks: tuple[Block, ...] = ()
     sections: tuple[Section, ...] = ()
+    folded: bool = False
 
     def walk(self) -> Iterator[Section]:
         """Yield this section and those inside it, in the order of the document."""

@@ -6,7 +6,6 @@ What belongs here: drawing. What is drawn has passed disclosure control before.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -17,6 +16,7 @@ import numpy as np
 from learn_assets.evaluation.calibration import CalibrationBin
 from learn_assets.evaluation.performance import ModelCurves
 from learn_assets.reporting.estimates import ModelResult
+from learn_assets.reporting.inline_svg import inline_svg
 from learn_assets.reporting.labels import feature_set_label, learner_label
 
 if TYPE_CHECKING:
@@ -188,29 +188,8 @@ def draw(
         paint(figure)
         target = StringIO()
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-    return SvgFigure(_inline(target.getvalue(), identifier, title, alternative), title, alternative)
-
-
-def _inline(document: str, identifier: str, title: str, alternative: str) -> str:
-    """Return matplotlib's document as one element: no header, no namespaces, ids of its own."""
-    svg = document[document.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\s+xmlns(:xlink)?="[^"]*"', "", svg)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{identifier}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{identifier}-\1)", svg)
-    svg = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{identifier}-\1"', svg)
-    opening, rest = svg.split(">", 1)
-    size = re.search(r'viewBox="[^"]*"', opening)
-    box = size[0] if size else ""
-    return (
-        f'<svg {box} role="img" aria-labelledby="{identifier}-title {identifier}-desc">'
-        f'<title id="{identifier}-title">{_escaped(title)}</title>'
-        f'<desc id="{identifier}-desc">{_escaped(alternative)}</desc>{rest.strip()}'
-    )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    svg = inline_svg(target.getvalue(), identifier, title, alternative)
+    return SvgFigure(svg, title, alternative)
 
 
 def _ladder_words(model: ModelResult) -> str:

@@ -37,8 +37,8 @@ from learn_assets.reporting.setup import window_heading, window_in_words
 from learn_assets.reporting.study_json import render_json
 from learn_assets.study import Study
 
-# A cell takes about half a megabyte of figures; a page of more would no longer open on a phone.
-_CELLS_WITH_FIGURES = 6
+# Cells that are open when the page is; a browser lays out what is closed only when it is opened.
+_OPEN_CELLS = 4
 
 _OF_RESULTS: tuple[Callable[[CellContext, CellResults | None], Section], ...] = (
     discrimination,
@@ -108,11 +108,9 @@ def write_report(study: Study, lake: Lake) -> WrittenReport:
 
 def _cells(context: StudyContext) -> Iterator[CellContext]:
     study, lake = context.study, context.lake
-    places = [(window, encoder) for window in study.windows for encoder in study.encoders]
-    made = [place for place in places if lake.stamp("performance", place[0], place[1].id)]
-    for window, encoder in places:
-        drawn = (window, encoder) in made[:_CELLS_WITH_FIGURES]
-        yield CellContext(study, lake, window, encoder, drawn)
+    for window in study.windows:
+        for encoder in study.encoders:
+            yield CellContext(study, lake, window, encoder)
 
 
 def _finished(cell: CellContext) -> FinishedCell | None:
@@ -131,8 +129,11 @@ def _window_section(
 ) -> Section:
     window = WindowContext(context.study, context.lake, context.study.window(key))
     results = {cell.context.anchor: cell.results for cell in finished}
+    closed = _closed(cells, finished)
     inside = [
-        _cell_section(cell, results.get(cell.anchor)) for cell in cells if cell.window.key == key
+        _cell_section(cell, results.get(cell.anchor), folded=cell.anchor in closed)
+        for cell in cells
+        if cell.window.key == key
     ]
     return Section(
         window.anchor,
@@ -142,14 +143,23 @@ def _window_section(
     )
 
 
-def _cell_section(cell: CellContext, results: CellResults | None) -> Section:
+def _closed(cells: list[CellContext], finished: list[FinishedCell]) -> set[str]:
+    """Return the anchors of cells to close: where there are many, all but the first with results.
+
+    A cell without results is closed too, so that those that have some are found.
+    """
+    if len(cells) <= _OPEN_CELLS:
+        return set()
+    first = [cell.context.anchor for cell in finished[:_OPEN_CELLS]]
+    return {cell.anchor for cell in cells} - set(first)
+
+
+def _cell_section(cell: CellContext, results: CellResults | None, *, folded: bool) -> Section:
     remark = Paragraph(
         f"Reference model of this section: {model_label(cell.reference)}, by which models in force "
-        "are judged."
-        + ("" if cell.drawn or results is None else " To keep this page small, figures are left "
-           "to the first cells; every number stands in the tables."),
+        "are judged.",
         tone="quiet",
-    )  # fmt: skip
+    )
     return Section(
         cell.anchor,
         f"Models with encoder {cell.encoder.id}",
@@ -158,4 +168,5 @@ def _cell_section(cell: CellContext, results: CellResults | None) -> Section:
             *(of_results(cell, results) for of_results in _OF_RESULTS),
             *(of_tables(cell) for of_tables in _OF_TABLES),
         ),
+        folded,
     )

@@ -29,7 +29,7 @@ def text_of(figure: SvgFigure | None) -> str:
     assert figure is not None
     root = ElementTree.fromstring(figure.svg)
     assert [element.text for element in root[:2]] == [figure.title, figure.alternative]
-    return "".join(root.itertext())
+    return "\n".join(root.itertext())
 
 
 def filled(table: str, rows: list[dict[str, object]]) -> pl.DataFrame:

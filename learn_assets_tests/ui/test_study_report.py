@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from learn_assets.reporting.document import Report
+from learn_assets.reporting.document import Report, Section
 from learn_assets.reporting.page import render_page
 from learn_assets_tests.ui.conftest import DESKTOP, PHONE
 
@@ -84,3 +85,37 @@ def test_every_printed_page_says_that_the_data_are_synthetic(report: Page) -> No
     assert mark.evaluate("mark => getComputedStyle(mark).position") == "fixed"
     # Folded parts are printed: a supplement has nothing to click.
     expect(report.get_by_text("Fingerprint of content")).to_be_visible()
+
+
+@pytest.fixture
+def closed(page: Page, report_document: Report, tmp_path: Path) -> Page:
+    """The page with its cells closed, as a study of many cells has them."""
+    sections = tuple(_closed(section) for section in report_document.sections)
+    path = tmp_path / "closed.html"
+    path.write_text(render_page(replace(report_document, sections=sections)), encoding="utf-8")
+    page.goto(path.as_uri())
+    return page
+
+
+def _closed(section: Section) -> Section:
+    inside = tuple(
+        replace(inner, folded=inner.title.startswith("Models")) for inner in section.sections
+    )
+    return replace(section, sections=inside)
+
+
+def test_a_closed_cell_opens_by_its_summary_and_by_a_link_into_it(closed: Page) -> None:
+    ladder = closed.get_by_role("img", name="AUROC by feature set").first
+    expect(ladder).to_be_hidden()
+    closed.get_by_text("Show models with encoder minilm").first.click()
+    expect(ladder).to_be_visible()
+    anchor = ladder.evaluate("figure => figure.closest('figure').id")
+    closed.reload()
+    expect(ladder).to_be_hidden()
+    closed.evaluate(f"location.hash = '{anchor}'")
+    expect(ladder).to_be_visible()
+
+
+def test_a_closed_cell_is_printed(closed: Page) -> None:
+    closed.emulate_media(media="print")
+    expect(closed.get_by_role("img", name="AUROC by feature set").first).to_be_visible()

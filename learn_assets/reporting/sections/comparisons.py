@@ -53,7 +53,7 @@ def told(cell: CellContext, results: Sequence[ComparisonResult], tests: int) -> 
 
 def _forest(cell: CellContext, tested: Sequence[ComparisonResult]) -> Block | None:
     svg = difference_forest(tested, f"{cell.anchor}-differences")
-    if svg is None or not cell.drawn:
+    if svg is None:
         return None
     return Figure(
         "comparison_forest",

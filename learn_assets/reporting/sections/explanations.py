@@ -53,7 +53,7 @@ def _figure(cell: CellContext, rows: Sequence[ExplanationRow]) -> Block | None:
     if first.method != "shap" and first.feature_set != cell.reference.feature_set:
         return None
     identifier = f"{cell.anchor}-{_name(first)}".replace("_", "-")
-    svg = explanation_bars(rows, identifier) if cell.drawn else None
+    svg = explanation_bars(rows, identifier)
     if svg is None:
         return None
     return Figure(

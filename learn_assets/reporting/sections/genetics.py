@@ -55,7 +55,7 @@ def genetics(cell: CellContext) -> Section:
     return cell.section(
         "genetics",
         _TITLE,
-        *(_figures(cell, models, frame, own, model) if cell.drawn else ()),
+        *_figures(cell, models, frame, own, model),
         _ratios(models, frame),
         _gains(models, frame),
         _risks(own, model),

@@ -29,7 +29,7 @@ def net_benefit(cell: CellContext) -> Section:
 
 def _figure(cell: CellContext, frame: pl.DataFrame) -> Block | None:
     curves = decision_curves(frame, cell.reference.learner)
-    svg = decision_curve(curves, f"{cell.anchor}-net-benefit") if cell.drawn else None
+    svg = decision_curve(curves, f"{cell.anchor}-net-benefit")
     if svg is None:
         return None
     return Figure(

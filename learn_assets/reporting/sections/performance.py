@@ -53,7 +53,7 @@ def discrimination(cell: CellContext, results: CellResults | None) -> Section:
         title,
         _ladder_figure(cell, results),
         _warning(curves),
-        *(_curve_figures(cell, curves) if cell.drawn else ()),
+        *_curve_figures(cell, curves),
         _ladder_table(results.models),
         _further_metrics(results.models),
     )
@@ -92,9 +92,7 @@ def calibration(cell: CellContext, results: CellResults | None) -> Section:
         "intercept above 0 means they are too low.",
         tone="quiet",
     )
-    return cell.section(
-        "calibration", title, figure if cell.drawn else None, _slopes(cell, results), ideal
-    )
+    return cell.section("calibration", title, figure, _slopes(cell, results), ideal)
 
 
 def _slopes(cell: CellContext, results: CellResults) -> Table:
@@ -127,7 +125,7 @@ def _of_learner(models: Iterable[ModelResult], learner: str) -> list[ModelResult
 
 def _ladder_figure(cell: CellContext, results: CellResults) -> Block | None:
     drawn = figures.ladder(results.models, f"{cell.anchor}-ladder")
-    if drawn is None or not cell.drawn:
+    if drawn is None:
         return None
     return Figure(
         "ladder",

@@ -114,7 +114,7 @@ def _learning_curve(cell: CellContext) -> list[Block]:
         return [absent(title, _NOT_ASKED)]
     learner = _learner(frame, cell.reference)
     blocks: list[Block] = []
-    svg = learning_curves(frame, learner, f"{cell.anchor}-learning") if cell.drawn else None
+    svg = learning_curves(frame, learner, f"{cell.anchor}-learning")
     own = frame.filter(pl.col("learner") == learner)
     if svg is not None:
         caption = (
@@ -166,7 +166,7 @@ def _imbalance(cell: CellContext) -> list[Block]:
         return [absent(title, _NOT_ASKED)]
     learner = _learner(frame, cell.reference)
     blocks: list[Block] = []
-    svg = imbalance_forest(frame, learner, f"{cell.anchor}-imbalance") if cell.drawn else None
+    svg = imbalance_forest(frame, learner, f"{cell.anchor}-imbalance")
     if svg is not None:
         name = learner_label_inside(learner)
         caption = f"What treating rare cases otherwise does to {name}, same folds."

@@ -52,7 +52,7 @@ def subgroups(cell: CellContext) -> Section:
 
 
 def _figure(cell: CellContext, rows: Sequence[SubgroupRow]) -> Block | None:
-    svg = subgroup_forest(rows, f"{cell.anchor}-subgroups") if cell.drawn else None
+    svg = subgroup_forest(rows, f"{cell.anchor}-subgroups")
     if svg is None:
         return None
     series = tuple(

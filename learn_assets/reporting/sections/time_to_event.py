@@ -60,7 +60,7 @@ def time_to_event(cell: CellContext) -> Section:
     return cell.section(
         "time-to-event",
         _TITLE,
-        *(_figures(cell, frame, models) if cell.drawn else ()),
+        *_figures(cell, frame, models),
         _sizes(cell, frame),
         _table(cell, frame),
     )
