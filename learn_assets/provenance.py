@@ -29,8 +29,13 @@ from learn_assets.warehouse import project_fingerprint
 # Tables whose contract is checked outside the registry of schemas.
 _ALSO_CHECKED = ("patient_embeddings",)
 _BUNDLES = ("trained_models", "model_bundle")
-_PARTS = {"rxnorm_release": tuple(spec.table for spec in RRF_TABLES)}
+# Assets that are several tables.
+PARTS = {"rxnorm_release": tuple(spec.table for spec in RRF_TABLES)}
 _ABSENT = "absent"
+_SOURCE_SUFFIXES = {".py", ".csv", ".yaml", ".html", ".css"}
+# Not a table: the page of a study and its numbers.
+_REPORT = "study_report"
+_REPORT_FILES = ("study_report.html", "study.json")
 
 WINDOW_TABLES = (
     "index_events",
@@ -59,10 +64,14 @@ CELL_TABLES = (
 )
 SENSITIVITY_TABLES = ("outcome_confirmation",)
 
-# Whose code decides the tables of a stage; SQL is told by the hash of the dbt project.
-_DATA_CODE = ("sources", "synthetic", "validation", "vocabulary", "schemas")
-_CELL_CODE = ("embedding", "modeling", "evaluation")
-_EMBEDDING_CODE = ("embedding",)
+# Whose code decides the tables of a stage, as folders and files of the package; SQL is told by the
+# hash of the dbt project, and a study by its choices.
+_SQL_CODE = ("warehouse.py", "warehouse_variables.py", "validation", "schemas", "cohort")
+DATA_CODE = (*_SQL_CODE, "sources", "synthetic", "vocabulary")
+WINDOW_CODE = _SQL_CODE
+EMBEDDING_CODE = ("embedding", "validation/contracts.py", "schemas", "cohort")
+# What is masked in a table is masked when it is made.
+CELL_CODE = (*EMBEDDING_CODE, "modeling", "evaluation", "reporting/disclosure.py")
 
 
 class Mark(BaseModel):
@@ -84,7 +93,7 @@ def data_inputs(study: Study, source_fingerprint: str) -> str:
         [
             source_fingerprint,
             project_fingerprint(),
-            code_hash(_DATA_CODE),
+            code_hash(DATA_CODE),
             _counting(study),
             *_texts(rules),
             *sorted(study.code_lists),
@@ -97,7 +106,8 @@ def window_inputs(study: Study, lake: Lake, window: Window) -> str:
     """Return the fingerprint of all that one window's tables depend on."""
     rules = [study.cohort.model_dump_json(), _counting(study)]
     tables = fingerprints(lake, WINDOW_TABLES)
-    return _digest([window.key, project_fingerprint(), *rules, *tables.values()])
+    code = code_hash(WINDOW_CODE)
+    return _digest([window.key, project_fingerprint(), code, *rules, *tables.values()])
 
 
 def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
@@ -111,7 +121,7 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
     ]
     tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(
-        [window.key, encoder_revision(encoder), code_hash(_CELL_CODE), *rules, *tables.values()]
+        [window.key, encoder_revision(encoder), code_hash(CELL_CODE), *rules, *tables.values()]
     )
 
 
@@ -136,7 +146,7 @@ def embedding_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderC
         [
             window.key,
             encoder_revision(encoder),
-            code_hash(_EMBEDDING_CODE),
+            code_hash(EMBEDDING_CODE),
             _chosen(encoder),
             str(study.models.include_medication),
             *tables.values(),
@@ -150,15 +160,21 @@ def transfer_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderCh
     return _digest([cell_inputs(study, lake, window, encoder), *models])
 
 
-@lru_cache(maxsize=8)
-def code_hash(packages: tuple[str, ...]) -> str:
-    """Return a sha256 over the Python sources of some of our packages."""
+@lru_cache(maxsize=16)
+def code_hash(parts: tuple[str, ...]) -> str:
+    """Return a sha256 over sources and packaged data of some folders and files of this package."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(path for package in packages for path in (root / package).rglob("*.py")):
+    for path in sorted({path for part in parts for path in _sources(root / part)}):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _sources(part: Path) -> Iterable[Path]:
+    if part.is_file():
+        return [part]
+    return (path for path in part.rglob("*") if path.suffix in _SOURCE_SUFFIXES)
 
 
 def fingerprints(
@@ -280,14 +296,16 @@ def _verdict(
 def _fingerprint(
     lake: Lake, asset: str, window: Window | str | None, encoder: EncoderChoice | None
 ) -> str:
-    if asset in _PARTS:
-        return _digest(fingerprints(lake, _PARTS[asset]).values())
+    if asset in PARTS:
+        return _digest(fingerprints(lake, PARTS[asset]).values())
     if asset in _BUNDLES:
         manifest = lake.folder(asset, window, encoder.id if encoder else None)
         manifest = manifest / "bundle" / "manifest.json"
         return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.exists() else _ABSENT
     if asset == "champion":
         return _champion(lake.folder(asset, window, encoder.id if encoder else None))
+    if asset == _REPORT:
+        return _files_hash([lake.folder("report") / name for name in _REPORT_FILES])
     places = [(window, encoder.id if encoder else None), (window, None), (None, None)]
     stamps = (lake.stamp(asset, *place) for place in places)
     return next((stamp.fingerprint for stamp in stamps if stamp), _ABSENT)
@@ -299,6 +317,12 @@ def _champion(folder: Path) -> str:
         return champion_digest(folder) or _ABSENT
     except ChampionError:
         return _ABSENT
+
+
+def _files_hash(paths: list[Path]) -> str:
+    if not all(path.is_file() for path in paths):
+        return _ABSENT
+    return _digest(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
 
 
 def _manifest_hash(model: ExternalModel) -> str:

@@ -6,9 +6,9 @@ import polars as pl
 from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
 from learn_assets.defs.partitions import on_all_cells
 from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.stages import result_step
 from learn_assets.evaluation.leaderboard import CellName, leaderboard, with_differences
 from learn_assets.lake import Lake
-from learn_assets.library_errors import values_hidden
 from learn_assets.modeling.nested_selection import is_of_parts, study_parts
 from learn_assets.modeling.sensitivity import selection_model
 from learn_assets.reporting.sensitivity import leaderboard_table
@@ -41,9 +41,8 @@ def _leaderboard(study: Study, over: str, description: str) -> dg.AssetsDefiniti
         metadata={COLUMN_SCHEMA: column_schema(name)},
         description=description,
     )
-    def board(lake: LakeResource) -> dg.MaterializeResult:
-        opened = lake.open()
-        with values_hidden():
+    def board(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with result_step(context, study, lake) as opened:
             performance = _finished(study, opened, "performance")
             model = selection_model(study)
             nested = _finished(study, opened, "nested_selection")

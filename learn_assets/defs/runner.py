@@ -18,6 +18,7 @@ from learn_assets.defs.stages import (
     StageRun,
     cell_runs,
     data_run,
+    result_run,
     sensitivity_runs,
     transfer_runs,
     window_runs,
@@ -184,7 +185,7 @@ def _progression_outcomes(
             yield StageOutcome(run, "blocked", 0.0, "this cell has no models of its own")
             continue
         yield execute(run)
-    yield execute(StageRun(jobs.RESULTS, inputs="", current=False))
+    yield execute(result_run(study, lake))
 
 
 def _window_of(run: StageRun) -> str:

@@ -1,62 +1,142 @@
 """Schedules: the monthly retraining, stage by stage, one run a partition whose inputs changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
 from learn_assets.defs import jobs
+from learn_assets.defs.language import LANGUAGE_MODELS, language_runs
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import StageRun, cell_runs, data_run, window_runs
+from learn_assets.defs.stages import (
+    StageRun,
+    cell_runs,
+    data_run,
+    result_run,
+    sensitivity_runs,
+    transfer_runs,
+    window_runs,
+)
+from learn_assets.defs.subtypes_stages import (
+    SUBTYPE_CLUSTERS,
+    SUBTYPE_RESULTS,
+    SUBTYPES_DATA,
+    cluster_runs,
+    data_runs,
+    result_runs,
+)
 from learn_assets.lake import Lake
 from learn_assets.study import Study
+from learn_assets.subtypes.study import SubtypeStudy
 
-_Runs = Callable[[Study, Lake], list[StageRun]]
 
-# The stages follow each other on the first of the month: a later stage sees what the earlier one
-# left in the lake, and asks for nothing when that is what it was last made from.
-_STAGES: tuple[tuple[str, str, str, _Runs], ...] = (
-    ("data_refresh", "0 1 1 * *", jobs.DATA_TABLES, lambda study, lake: [data_run(study, lake)]),
-    ("cohort_refresh", "0 4 1 * *", jobs.COHORT_TABLES, window_runs),
-    ("retraining", "0 6 1 * *", jobs.RISK_MODELS, cell_runs),
-)
+@dataclass(frozen=True)
+class _Stage:
+    """A schedule: when it looks, which job it asks for, and what it finds out of date."""
+
+    name: str
+    cron: str
+    job: str
+    runs: Callable[[Lake], Sequence[StageRun]]
 
 
 def stage_schedules(study: Study) -> list[dg.ScheduleDefinition]:
-    """Return the three monthly schedules, stopped until somebody starts them."""
-    return [_schedule(study, *stage) for stage in _STAGES]
+    """Return one monthly schedule a stage, stopped until somebody starts it.
+
+    The stages follow each other on the first of the month: a later stage sees what the earlier one
+    left in the lake, and asks for nothing when that is what it was last made from. What reads the
+    models looks again on the second, since training may take longer than the hours between; the
+    key of a run keeps it from being asked for twice.
+    """
+    stages = (
+        _Stage("data_refresh", "0 1 1 * *", jobs.DATA_TABLES, lambda lake: [data_run(study, lake)]),
+        _Stage(
+            "cohort_refresh", "0 4 1 * *", jobs.COHORT_TABLES, lambda lake: window_runs(study, lake)
+        ),
+        _Stage("retraining", "0 6 1 * *", jobs.RISK_MODELS, lambda lake: cell_runs(study, lake)),
+        _Stage(
+            "sensitivity_refresh",
+            "0 14 1,2 * *",
+            jobs.SENSITIVITY,
+            lambda lake: sensitivity_runs(study, lake),
+        ),
+        _Stage(
+            "transfer_refresh",
+            "0 14 1,2 * *",
+            jobs.TRANSFER,
+            lambda lake: transfer_runs(study, lake),
+        ),
+        _Stage(
+            "results_refresh", "0 20 1,2 * *", jobs.RESULTS, lambda lake: [result_run(study, lake)]
+        ),
+    )
+    return [_schedule(stage) for stage in stages]
 
 
-def _schedule(
-    study: Study, name: str, cron: str, job: str, runs_of: _Runs
-) -> dg.ScheduleDefinition:
+def subtype_schedules(study: SubtypeStudy) -> list[dg.ScheduleDefinition]:
+    """Return one monthly schedule a stage of a subtypes study, stopped until somebody starts it."""
+    language = _Stage(
+        "language_refresh", "0 4 1 * *", LANGUAGE_MODELS, lambda lake: language_runs(study, lake)
+    )
+    stages = (
+        _Stage("data_refresh", "0 1 1 * *", SUBTYPES_DATA, lambda lake: data_runs(study, lake)),
+        *([language] if study.language_model else []),
+        _Stage(
+            "cluster_refresh",
+            "0 14 1,2 * *",
+            SUBTYPE_CLUSTERS,
+            lambda lake: cluster_runs(study, lake),
+        ),
+        _Stage(
+            "results_refresh",
+            "0 20 1,2 * *",
+            SUBTYPE_RESULTS,
+            lambda lake: result_runs(study, lake),
+        ),
+    )
+    return [_schedule(stage) for stage in stages]
+
+
+def _schedule(stage: _Stage) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=name,
-        cron_schedule=cron,
-        job_name=job,
+        name=stage.name,
+        cron_schedule=stage.cron,
+        job_name=stage.job,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description=f"Monthly: one run of {job} for each partition whose inputs changed.",
+        description=f"Monthly: one run of {stage.job} for each partition whose inputs changed.",
     )
     def schedule(
         context: dg.ScheduleEvaluationContext, lake: LakeResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        stale = [run for run in runs_of(study, lake.open()) if not run.current]
+        stale = [run for run in stage.runs(lake.open()) if not run.current]
         if not stale:
-            return dg.SkipReason(f"{job}: every partition was made from what is in the lake now")
-        ready = [run for run in stale if not run.refused]
-        if not ready:
-            tables = ", ".join(sorted({table for run in stale for table in run.refused}))
             return dg.SkipReason(
-                f"{job}: waits, because checks failed on {tables}; look at these checks, mend what "
-                "they found and materialize the tables again"
+                f"{stage.job}: every partition was made from what is in the lake now"
             )
+        ready = [run for run in stale if not run.refused and not run.waits_for]
+        if not ready:
+            return dg.SkipReason(f"{stage.job}: waits, because {_hindrances(stale)}")
         month = context.scheduled_execution_time.strftime("%Y-%m")
         return [
             dg.RunRequest(
-                run_key=f"{month}:{run.partition_key or job}:{run.inputs[:16]}",
+                run_key=f"{month}:{run.partition_key or stage.job}:{run.inputs[:16]}",
                 partition_key=run.partition_key,
             )
             for run in ready
         ]
 
     return schedule
+
+
+def _hindrances(waiting: Sequence[StageRun]) -> str:
+    """Return why none of these runs can start, and what would help."""
+    reasons = []
+    if tables := sorted({table for run in waiting for table in run.refused}):
+        reasons.append(
+            f"checks failed on {', '.join(tables)}; look at these checks, mend what they found and "
+            "materialize the tables again"
+        )
+    if stages := sorted({run.waits_for for run in waiting if run.waits_for}):
+        reasons.append(f"{', '.join(stages)} of the same partitions is out of date")
+    return "; and ".join(reasons)

@@ -16,7 +16,6 @@ from learn_assets.defs.stages import begin_step, data_run
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import TABLES
-from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import Study
 from learn_assets.warehouse import (
     WarehouseReport,
@@ -36,7 +35,7 @@ VOCABULARY_TABLES = (
 )
 
 # One asset reads a release into four tables; its SQL must wait for that asset.
-_ASSET_OF_SOURCE = {spec.table: "rxnorm_release" for spec in RRF_TABLES}
+_ASSET_OF_SOURCE = {part: asset for asset, parts in provenance.PARTS.items() for part in parts}
 
 
 class Translator(DagsterDbtTranslator):

@@ -13,6 +13,7 @@ from learn_assets.defs.partitions import cell_key, cell_of
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
+from learn_assets.reporting.freshness import result_inputs
 from learn_assets.schemas import TABLES
 from learn_assets.sources.ingest import RAW_TABLES, source_fingerprint
 from learn_assets.study import EncoderChoice, Study
@@ -34,7 +35,8 @@ DATA_STEPS = (
 class StageRun:
     """One run of a stage: the job, its partition, and the fingerprint of what goes in.
 
-    `refused` names tables it would read that stand in the lake although they failed a check.
+    `refused` names tables it would read that stand in the lake although they failed a check,
+    `waits_for` a stage that has to remake such tables first.
     """
 
     job: str
@@ -42,6 +44,7 @@ class StageRun:
     current: bool
     partition_key: str | dg.MultiPartitionKey | None = None
     refused: tuple[str, ...] = ()
+    waits_for: str = ""
 
     @property
     def label(self) -> str:
@@ -82,15 +85,26 @@ def cell_runs(study: Study, lake: Lake) -> list[StageRun]:
     return [
         StageRun(
             jobs.RISK_MODELS,
-            inputs := provenance.cell_inputs(study, lake, window, encoder),
-            embeddings_run(study, lake, window, encoder).current
-            and provenance.is_current(lake, _MODEL_STEPS, inputs, window, encoder, checked=TABLES),
+            provenance.cell_inputs(study, lake, window, encoder),
+            _has_models(study, lake, window, encoder),
             cell_key(window, encoder),
             provenance.refused(lake, provenance.CELL_TABLES, window),
         )
         for window in study.windows
         for encoder in study.encoders
     ]
+
+
+def _has_models(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> bool:
+    """Return whether all of a cell was made from what is in the lake now."""
+    inputs = provenance.cell_inputs(study, lake, window, encoder)
+    return embeddings_run(study, lake, window, encoder).current and provenance.is_current(
+        lake, _MODEL_STEPS, inputs, window, encoder, checked=TABLES
+    )
+
+
+def _waits_for(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
+    return "" if _has_models(study, lake, window, encoder) else jobs.RISK_MODELS
 
 
 def sensitivity_runs(study: Study, lake: Lake) -> list[StageRun]:
@@ -103,6 +117,8 @@ def sensitivity_runs(study: Study, lake: Lake) -> list[StageRun]:
                 lake, jobs.SENSITIVITY_ASSETS, inputs, window, encoder, checked=TABLES
             ),
             cell_key(window, encoder),
+            provenance.refused(lake, provenance.SENSITIVITY_TABLES),
+            _waits_for(study, lake, window, encoder),
         )
         for window in study.windows
         for encoder in study.encoders
@@ -133,10 +149,18 @@ def transfer_runs(study: Study, lake: Lake) -> list[StageRun]:
                 lake, jobs.TRANSFER_ASSETS, inputs, window, encoder, checked=TABLES
             ),
             cell_key(window, encoder),
+            waits_for=_waits_for(study, lake, window, encoder),
         )
         for window in study.windows
         for encoder in study.encoders
     ]
+
+
+def result_run(study: Study, lake: Lake) -> StageRun:
+    """Return the run of leaderboards and report; a cell that failed does not keep them waiting."""
+    inputs = result_inputs(study, lake)
+    current = provenance.is_current(lake, jobs.RESULT_ASSETS, inputs, checked=TABLES)
+    return StageRun(jobs.RESULTS, inputs, current)
 
 
 @dataclass(frozen=True)
@@ -175,6 +199,18 @@ def data_step(
     """Yield the lake to a step without partitions; mark it when it ends well."""
     lake = resource.open()
     finish = begin_step(context, lake, data_run(study, lake).inputs)
+    with values_hidden():
+        yield lake
+    finish()
+
+
+@contextmanager
+def result_step(
+    context: dg.AssetExecutionContext, study: Study, resource: LakeResource
+) -> Iterator[Lake]:
+    """Yield the lake to a step that shows every cell; mark it when it ends well."""
+    lake = resource.open()
+    finish = begin_step(context, lake, result_inputs(study, lake))
     with values_hidden():
         yield lake
     finish()

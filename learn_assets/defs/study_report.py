@@ -4,7 +4,7 @@ import dagster as dg
 
 from learn_assets.defs.partitions import on_all_cells
 from learn_assets.defs.resources import LakeResource
-from learn_assets.library_errors import values_hidden
+from learn_assets.defs.stages import result_step
 from learn_assets.reporting.report import write_report
 from learn_assets.study import Study
 
@@ -58,9 +58,9 @@ def _study_report(study: Study) -> dg.AssetsDefinition:
         description="One self-contained page with every result, TRIPOD+AI and risk of bias; and "
         "study.json with its numbers.",
     )
-    def study_report(lake: LakeResource) -> dg.MaterializeResult:
-        with values_hidden():
-            written = write_report(study, lake.open())
+    def study_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with result_step(context, study, lake) as opened:
+            written = write_report(study, opened)
         sections = list(written.report.walk())
         return dg.MaterializeResult(
             metadata={

@@ -19,6 +19,7 @@ from learn_assets.defs.metadata import (
     table_spec,
 )
 from learn_assets.defs.resources import LakeResource
+from learn_assets.defs.schedules import subtype_schedules
 from learn_assets.defs.subtype_clusters import cluster_assets, cluster_checks, cluster_job
 from learn_assets.defs.subtype_results import result_assets, result_checks, result_job
 from learn_assets.defs.subtypes_stages import SUBTYPES_DATA, discharge_step
@@ -72,6 +73,7 @@ def subtype_definitions(study: SubtypeStudy, resources: dict[str, Any]) -> dg.De
             cluster_job(clusters),
             result_job(results),
         ],
+        schedules=subtype_schedules(study),
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -12,10 +12,21 @@ from learn_assets.subtypes.language.options import LanguageModelOptions
 from learn_assets.subtypes.source import discharges_fingerprint
 from learn_assets.subtypes.study import SEXES, Sex, SubtypeStudy
 
-_CODE = ("sources", "subtypes", "synthetic", "vocabulary", "schemas")
-_LANGUAGE_CODE = ("subtypes/language", "schemas")
-_CLUSTER_CODE = ("subtypes", "embedding", "schemas")
-_RESULT_CODE = ("subtypes", "reporting", "schemas")
+# Whose code decides the tables of a stage, as folders and files of the package.
+RESULT_CODE = (
+    *("cohort", "embedding", "evaluation", "modeling/threads.py", "reporting", "schemas"),
+    "subtypes",
+)
+DATA_CODE = (*RESULT_CODE, "sources", "synthetic", "vocabulary")
+LANGUAGE_CODE = (
+    *("subtypes/language", "subtypes/coded.py", "subtypes/description_vectors.py"),
+    *("subtypes/representations.py", "subtypes/clustering.py", "subtypes/kmeans.py"),
+    *("embedding", "schemas"),
+)
+CLUSTER_CODE = (
+    *("subtypes", "embedding", "schemas", "modeling/threads.py", "evaluation/comparison.py"),
+    *("evaluation/discrimination.py", "evaluation/resampling.py"),
+)
 
 DISCHARGE_SOURCES = ("discharges", "diagnosis_description")
 CLUSTER_TABLES = (
@@ -35,7 +46,7 @@ def discharge_inputs(study: SubtypeStudy) -> str:
     """Return the fingerprint of files, rules and code behind the tables that no sex partitions."""
     rules = (study.pruning, study.descriptions, study.privacy)
     return _digest(
-        [discharges_fingerprint(study), code_hash(_CODE), *(r.model_dump_json() for r in rules)]
+        [discharges_fingerprint(study), code_hash(DATA_CODE), *(r.model_dump_json() for r in rules)]
     )
 
 
@@ -49,7 +60,7 @@ def cluster_inputs(study: SubtypeStudy, lake: Lake, sex: Sex) -> str:
             options,
             study.privacy.model_dump_json(),
             encoder_revision(study.clusters.encoder),
-            code_hash(_CLUSTER_CODE),
+            code_hash(CLUSTER_CODE),
             *fingerprints(lake, vector_sources(study), sex).values(),
         ]
     )
@@ -69,7 +80,7 @@ def result_inputs(study: SubtypeStudy, lake: Lake) -> str:
         [
             *told,
             study.clusters.model_dump_json(),
-            code_hash(_RESULT_CODE),
+            code_hash(RESULT_CODE),
             *fingerprints(lake, DISCHARGE_SOURCES).values(),
             *(fingerprint for found in tables for fingerprint in found.values()),
         ]
@@ -82,7 +93,7 @@ def language_inputs(study: SubtypeStudy, options: LanguageModelOptions, lake: La
         options.model_dump_json(),
         study.privacy.model_dump_json(),
         _pretrained_revision(options),
-        code_hash(_LANGUAGE_CODE),
+        code_hash(LANGUAGE_CODE),
         *fingerprints(lake, ("diagnosis_texts",)).values(),
     ]
     return _digest(parts)

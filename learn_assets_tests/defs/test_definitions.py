@@ -10,6 +10,7 @@ from learn_assets.defs.metadata import COLUMN_SCHEMA
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.schemas import TABLES
+from learn_assets.study_file import load_study
 from learn_assets_tests.defs.made import MadeStudy
 
 # What is not one table: four files of a release, models, a page.
@@ -119,6 +120,21 @@ class FixedLake(LakeResource):
         from pathlib import Path
 
         return Lake(Path(self.home))
+
+
+@pytest.mark.parametrize("packaged", ["demo", "subtypes_demo"])
+def test_every_stage_has_a_schedule_that_is_off_and_looks_after_the_one_before(
+    packaged: str,
+) -> None:
+    found = build_definitions(load_study(packaged))
+    schedules = [found.resolve_schedule_def(schedule.name) for schedule in found.schedules or ()]
+    assert {schedule.job_name for schedule in schedules} == {
+        job.name for job in found.jobs or () if job.name != "embeddings"
+    }
+    for schedule in schedules:
+        assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    hours = [int(str(schedule.cron_schedule).split()[1]) for schedule in schedules]
+    assert hours == sorted(hours)
 
 
 def test_resource_overrides_replace_the_lake(made: MadeStudy) -> None:

@@ -12,12 +12,21 @@ import pytest
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import data_run
 from learn_assets.lake import Lake
+from learn_assets.provenance import record_verdict
 from learn_assets.study import Study
 from learn_assets_tests.defs.made import ENCODER, LONG, SHORT, MadeStudy, tiny_study
 from learn_assets_tests.extracts import trinetx_study, write_extract
 
-SCHEDULES = ("data_refresh", "cohort_refresh", "retraining")
+SCHEDULES = (
+    "data_refresh",
+    "cohort_refresh",
+    "retraining",
+    "sensitivity_refresh",
+    "transfer_refresh",
+    "results_refresh",
+)
 FIRST = datetime(2026, 3, 1, 6, tzinfo=UTC)
+MODELS = {"learners": ["elastic_net"], "folds": 2}
 NEW = {"LIS": 180, "BP": 0, "FUP": 730}
 
 
@@ -104,11 +113,64 @@ def test_a_changed_cohort_asks_for_its_window_and_cell_alone(
 
 
 def test_changed_models_ask_for_every_cell(made: MadeStudy) -> None:
-    models = {"learners": ["elastic_net"], "folds": 2, "seed": 9}
-    other, definitions = changed(made, models=models)
+    other, definitions = changed(made, models={**MODELS, "seed": 9})
     keys = [f"{ENCODER}|{window.key}" for window in other.study.windows]
     assert isinstance(tick(other, definitions, "cohort_refresh"), str)
     assert partitions(tick(other, definitions, "retraining")) == keys
+
+
+def test_a_retrained_cell_has_its_sensitivity_and_then_the_results_made_again(
+    copied: MadeStudy, definitions: dg.Definitions
+) -> None:
+    window = copied.study.windows[1]
+    key = f"{ENCODER}|{window.key}"
+    judged = copied.lake.read("cross_validation", window, ENCODER)
+    copied.lake.write("cross_validation", judged[1:], window=window, encoder=ENCODER)
+    # The cell itself is out of date now, so nothing may be asked of its models.
+    waits = tick(copied, definitions, "sensitivity_refresh")
+    assert isinstance(waits, str)
+    assert "risk_models of the same partitions is out of date" in waits
+    assert copied.run_job("risk_models", window=1, definitions=definitions).success
+    assert isinstance(tick(copied, definitions, "sensitivity_refresh"), str)
+    other, changed_models = changed(copied, models={**MODELS, "seed": 9})
+    assert other.run_job("risk_models", window=1, definitions=changed_models).success
+    requests = tick(other, changed_models, "sensitivity_refresh")
+    assert partitions(requests) == [key]
+    assert isinstance(requests[0], dg.RunRequest)
+    assert isinstance(requests[0].partition_key, dg.MultiPartitionKey)
+    assert partitions(tick(other, changed_models, "results_refresh")) == [None]
+
+
+def test_another_question_alone_asks_for_sensitivity_and_report(made: MadeStudy) -> None:
+    other, definitions = changed(made, sensitivity={"analyses": []})
+    keys = [f"{ENCODER}|{window.key}" for window in other.study.windows]
+    assert isinstance(tick(other, definitions, "retraining"), str)
+    assert partitions(tick(other, definitions, "sensitivity_refresh")) == keys
+    assert partitions(tick(other, definitions, "results_refresh")) == [None]
+
+
+def test_a_table_that_failed_its_check_keeps_sensitivity_waiting(
+    copied: MadeStudy,
+) -> None:
+    other, definitions = changed(copied, sensitivity={"analyses": []})
+    stamp = copied.lake.stamp("outcome_confirmation")
+    assert stamp is not None
+    record_verdict(copied.lake, "outcome_confirmation", stamp.fingerprint, passed=False)
+    reason = tick(other, definitions, "sensitivity_refresh")
+    assert isinstance(reason, str)
+    assert "checks failed on outcome_confirmation" in reason
+
+
+@pytest.mark.parametrize("lost", ["study_report.html", "study.json"])
+def test_a_report_that_lost_a_file_or_was_edited_is_made_again(
+    copied: MadeStudy, definitions: dg.Definitions, lost: str
+) -> None:
+    file = copied.lake.folder("report") / lost
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(" ")
+    assert partitions(tick(copied, definitions, "results_refresh")) == [None]
+    file.unlink()
+    assert partitions(tick(copied, definitions, "results_refresh")) == [None]
 
 
 def test_run_keys_repeat_within_a_month_and_follow_the_inputs(

@@ -100,4 +100,4 @@ def test_more_repeats_and_other_questions_train_nothing_again(copied: MadeStudy)
         assert "sensitivity.analyses" in other.latest(table, other.cell_key(0))["empty_because"]
     boards = other.lake.read("window_leaderboard")
     assert boards["basis"].unique().to_list() == ["cell"]
-    assert set(statuses(other.materialize()).values()) == {"current", "made"}
+    assert set(statuses(other.materialize()).values()) == {"current"}

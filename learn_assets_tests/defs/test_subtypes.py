@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from learn_assets.__main__ import main
@@ -44,10 +46,32 @@ def _materialize(study: SubtypeStudy) -> StageOutcome:
     return next(outcome for outcome in outcomes if outcome.run.job == DATA)
 
 
+def _asked_for(schedule: str) -> list[object] | str:
+    """Return the partitions that a schedule asks for, or why it asks for none."""
+    definitions = build_definitions(_study())
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=datetime(2026, 3, 1, 6, tzinfo=UTC),
+            resources=definitions.resources,
+            repository_def=definitions.get_repository_def(),
+        ) as context,
+    ):
+        data = definitions.resolve_schedule_def(schedule).evaluate_tick(context)
+    return [run.partition_key for run in data.run_requests or []] or str(data.skip_message)
+
+
 @pytest.mark.usefixtures("_data_stage_only")
 def test_data_are_made_once_and_again_when_a_rule_changes() -> None:
+    assert _asked_for("data_refresh") == [None]
     assert _materialize(_study()).status == "made"
     assert _materialize(_study()).status == "current"
+    assert (
+        _asked_for("data_refresh")
+        == "subtypes_data: every partition was made from what is in the lake now"
+    )
+    assert _asked_for("cluster_refresh") == ["F", "M"]
     lake = Lake.open("small_subtypes", Path())
     before = lake.read("discharges").height
     older = _study(pruning={"last_admission": "2018-12-31"})

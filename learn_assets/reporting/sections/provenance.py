@@ -35,9 +35,9 @@ from learn_assets.warehouse import project_fingerprint
 FINGERPRINTED = (*VALIDATED, "index_events", "narratives")
 FINGERPRINTED_WINDOW = ("cohort", "event_counts", "latest_measurement")
 FINGERPRINTED_CELL = ("patient_embeddings", "cross_validation", "risk_scores")
-_CODE = (
+REPORT_CODE = (
     *("sources", "synthetic", "validation", "vocabulary", "schemas", "cohort"),
-    *("embedding", "modeling", "evaluation", "reporting"),
+    *("embedding", "modeling", "evaluation", "reporting", "warehouse.py", "warehouse_variables.py"),
 )
 _PACKAGES = (
     *("dagster", "dbt-core", "dbt-duckdb", "duckdb", "polars", "pandera", "numpy", "scipy"),
@@ -50,13 +50,13 @@ _DIGITS = 12
 def provenance(context: StudyContext) -> Section:
     """Return what made these results, down to the fingerprint of each table."""
     study = context.study
-    packages = [("python", platform.python_version()), *_installed()]
+    packages = installed_packages()
     seeds = [f"{study.models.seed} (folds and models)"]
     if isinstance(study.source, SyntheticSource):
         seeds.append(f"{study.source.seed} (synthetic site)")
     facts = (
         NamedValue(
-            "Code", words(f"learn_assets {__version__}, sources {_short(code_hash(_CODE))}")
+            "Code", words(f"learn_assets {__version__}, sources {_short(code_hash(REPORT_CODE))}")
         ),
         NamedValue("SQL", words(f"dbt project {_short(project_fingerprint())}")),
         NamedValue("Study file", words(study_fingerprint(study))),
@@ -131,8 +131,9 @@ def _fingerprints(context: StudyContext) -> list[tuple[str, str]]:
     return found
 
 
-def _installed() -> list[tuple[str, str]]:
-    found = []
+def installed_packages() -> list[tuple[str, str]]:
+    """Return name and version of Python and of each library that a result may depend on."""
+    found = [("python", platform.python_version())]
     for package in _PACKAGES:
         try:
             found.append((package, version(package)))
