@@ -42,6 +42,7 @@ def raw_asset(study: Study, table: str) -> dg.AssetsDefinition:
                 metadata={
                     "rows_read_about": about_count(study, report.rows_read),
                     "rows_malformed": shown_count(study, report.rows_malformed),
+                    "rows_of_no_table_about": about_count(study, report.rows_of_no_table),
                     "files": len(report.files),
                 },
             )

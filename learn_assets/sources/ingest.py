@@ -7,20 +7,21 @@ from collections.abc import Iterator
 
 from learn_assets.lake import Lake
 from learn_assets.sources.files import SourceFile, single_file
+from learn_assets.sources.meds import ingest_meds, meds_files
 from learn_assets.sources.omop import ingest_omop
 from learn_assets.sources.omop_database import omop_path
 from learn_assets.sources.raw_tables import ingest_delimited
 from learn_assets.sources.reports import IngestReport
-from learn_assets.sources.resolve import resolve_source
+from learn_assets.sources.resolve import ExtractSource, resolve_source
 from learn_assets.sources.rrf import find_release, ingest_release
 from learn_assets.sources.trinetx import LAYOUTS, TableFiles, table_files
-from learn_assets.study import OmopSource, Study, SyntheticSource
+from learn_assets.study import MedsSource, OmopSource, Study, SyntheticSource
 
 __all__ = ["RAW_TABLES", "IngestReport", "ingest_rxnorm", "ingest_table", "source_fingerprint"]
 
 RAW_TABLES: tuple[str, ...] = tuple(LAYOUTS)
-# Tables that no OMOP table holds; they come as files of their own.
-_BESIDE_OMOP = ("genetic_score", "care_site")
+# Tables that OMOP and MEDS do not have; they come as files of their own.
+_BESIDE = ("genetic_score", "care_site")
 
 
 def ingest_table(study: Study, lake: Lake, table: str) -> IngestReport:
@@ -32,10 +33,12 @@ def ingest_table(study: Study, lake: Lake, table: str) -> IngestReport:
     if table not in LAYOUTS:
         raise KeyError(f"no raw table {table}; there are {', '.join(RAW_TABLES)}")
     source = resolve_source(study, lake)
+    if _stands_beside(source, table):
+        return ingest_delimited(lake, table, files_beside(source, table))
     if isinstance(source, OmopSource):
-        if table in _BESIDE_OMOP and not (table == "care_site" and source.person_care_site):
-            return ingest_delimited(lake, table, files_beside(source, table))
         return ingest_omop(source, lake, table)
+    if isinstance(source, MedsSource):
+        return ingest_meds(source, lake, table)
     return ingest_delimited(lake, table, table_files(source, table))
 
 
@@ -55,10 +58,15 @@ def source_fingerprint(study: Study, lake: Lake, table: str) -> str:
     return digest.hexdigest()
 
 
-def files_beside(source: OmopSource, table: str) -> TableFiles:
-    """Return the file of a table that stands beside an OMOP source, if one does."""
+def files_beside(source: ExtractSource, table: str) -> TableFiles:
+    """Return the file of a table that stands beside a source, if one does."""
     path = {"genetic_score": source.genetic_score, "care_site": source.care_site}[table]
     return TableFiles(() if path is None else (single_file(path),), LAYOUTS[table])
+
+
+def _stands_beside(source: ExtractSource, table: str) -> bool:
+    from_person = isinstance(source, OmopSource) and source.person_care_site
+    return table in _BESIDE and not (table == "care_site" and from_person)
 
 
 def _fingerprint_parts(study: Study, lake: Lake, table: str) -> Iterator[str]:
@@ -69,16 +77,17 @@ def _fingerprint_parts(study: Study, lake: Lake, table: str) -> Iterator[str]:
     if table == "rxnorm_release":
         files = find_release(source.rxnorm).values()
         yield from sorted(file.fingerprint() for file in files)
-    elif isinstance(source, OmopSource):
-        yield from _omop_parts(source, table)
     else:
-        yield from (file.fingerprint() for file in table_files(source, table).files)
+        yield from (file.fingerprint() for file in _files_of(source, table))
 
 
-def _omop_parts(source: OmopSource, table: str) -> Iterator[str]:
-    if table in _BESIDE_OMOP and not (table == "care_site" and source.person_care_site):
-        yield from (file.fingerprint() for file in files_beside(source, table).files)
-        return
-    path = omop_path(source)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    yield from (SourceFile(file).fingerprint() for file in files if file.is_file())
+def _files_of(source: ExtractSource, table: str) -> tuple[SourceFile, ...]:
+    if _stands_beside(source, table):
+        return files_beside(source, table).files
+    if isinstance(source, OmopSource):
+        path = omop_path(source)
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        return tuple(SourceFile(file) for file in files if file.is_file())
+    if isinstance(source, MedsSource):
+        return tuple(SourceFile(file) for file in meds_files(source))
+    return table_files(source, table).files

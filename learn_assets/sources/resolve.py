@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from learn_assets.lake import Lake
-from learn_assets.study import OmopSource, Study, SyntheticSource, TrinetxSource
+from learn_assets.study import MedsSource, OmopSource, Study, SyntheticSource, TrinetxSource
+
+# What can be read; a synthetic source becomes one of these.
+ExtractSource = TrinetxSource | OmopSource | MedsSource
 
 _SETTINGS = "settings.json"
 
 
-def resolve_source(study: Study, lake: Lake) -> TrinetxSource | OmopSource:
+def resolve_source(study: Study, lake: Lake) -> ExtractSource:
     """Return the study's extract; a synthetic one is generated once for its settings."""
     if not isinstance(study.source, SyntheticSource):
         return study.source

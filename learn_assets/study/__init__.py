@@ -48,7 +48,14 @@ from learn_assets.study.names import (
     SurvivalLearnerName,
 )
 from learn_assets.study.progression import Study
-from learn_assets.study.sources import OmopSource, Source, SyntheticSource, TrinetxSource
+from learn_assets.study.sources import (
+    MedsCodeRule,
+    MedsSource,
+    OmopSource,
+    Source,
+    SyntheticSource,
+    TrinetxSource,
+)
 
 __all__ = [
     "DEFAULT_HALF_LIFE_DAYS",
@@ -72,6 +79,8 @@ __all__ = [
     "LakeOptions",
     "LearnerName",
     "LearningCurveOptions",
+    "MedsCodeRule",
+    "MedsSource",
     "MinimumRecords",
     "ModelingOptions",
     "NarrativeOptions",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from learn_assets.study.names import RecordKind
 from learn_assets.study.section import Section
 
 _CARE_SITE = (
@@ -71,6 +73,58 @@ class OmopSource(Section):
         return self
 
 
+class MedsCodeRule(Section):
+    """What a code of a MEDS dataset means; the standard itself leaves that to each dataset."""
+
+    pattern: str = Field(
+        description="Regular expression of the whole code; its group `code` is the code itself, "
+        "or the value where `kind` is sex, race or ethnicity."
+    )
+    kind: RecordKind | Literal["sex", "race", "ethnicity", "none"] = Field(
+        description="`none`: rows of such a code are left out."
+    )
+    code_system: str | None = Field(default=None, description="Of records: ICD-10-CM, LOINC, ...")
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_an_expression(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _says_what_it_must(self) -> Self:
+        if self.kind == "none":
+            return self
+        if "code" not in re.compile(self.pattern).groupindex:
+            raise ValueError("`pattern` needs a group named code: (?P<code>...)")
+        if self.kind not in ("sex", "race", "ethnicity") and self.code_system is None:
+            raise ValueError(f"`kind: {self.kind}` needs `code_system`")
+        return self
+
+
+class MedsSource(Section):
+    """A MEDS dataset (Medical Event Data Standard 0.3 or 0.4): Parquet shards of coded events."""
+
+    format: Literal["meds"]
+    folder: Path = Field(description="Folder that holds data/ and, if there is one, metadata/.")
+    codes: tuple[MedsCodeRule, ...] = Field(
+        default=(),
+        description="What codes mean, first match first; then the packaged rules for vocabularies "
+        "of OMOP and for MIMIC-IV, then the same for a code's parents in metadata/codes.parquet.",
+    )
+    genetic_score: Path | None = None
+    care_site: Path | None = Field(default=None, description=_CARE_SITE)
+    rxnorm: Path | None = None
+
+    @property
+    def states_care_sites(self) -> bool:
+        """Whether the source says which institution treats each patient."""
+        return self.care_site is not None
+
+
 class SyntheticSource(Section):
     """A synthetic site in the TriNetX layout, made by `learn_assets.synthetic` from a seed."""
 
@@ -116,4 +170,6 @@ class SyntheticSource(Section):
         return self
 
 
-Source = Annotated[TrinetxSource | OmopSource | SyntheticSource, Field(discriminator="format")]
+Source = Annotated[
+    TrinetxSource | OmopSource | MedsSource | SyntheticSource, Field(discriminator="format")
+]

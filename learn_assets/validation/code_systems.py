@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from learn_assets.study import OmopSource, Study
+from learn_assets.study import MedsSource, OmopSource, Study
 
 CODE_SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "ICD-10-CM": ("ICD10CM",),
@@ -26,15 +26,16 @@ CODE_SYSTEMS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class CodeSystems:
-    """The code systems a study accepts: the ten above, its extra ones, or any (OMOP)."""
+    """The code systems a study accepts: the ten above, its extra ones, or any (OMOP, MEDS)."""
 
     extra: tuple[str, ...] = ()
     accept_any: bool = False
 
     @classmethod
     def of(cls, study: Study) -> CodeSystems:
-        """Return the study's code systems; an OMOP source's vocabulary ids are all accepted."""
-        return cls(study.vocabulary.extra_code_systems, isinstance(study.source, OmopSource))
+        """Return the study's code systems; all are accepted of OMOP, and of MEDS by its rules."""
+        any_of = isinstance(study.source, OmopSource | MedsSource)
+        return cls(study.vocabulary.extra_code_systems, any_of)
 
     def normalize(self, written: str) -> str | None:
         """Return the one spelling of a code system, or None when it is not accepted."""
