@@ -62,7 +62,7 @@ CELL_TABLES = (
     "packaged_description",
     "terminology",
 )
-SENSITIVITY_TABLES = ("outcome_confirmation",)
+SENSITIVITY_TABLES = ("outcome_confirmation", "care_site")
 
 # Whose code decides the tables of a stage, as folders and files of the package; SQL is told by the
 # hash of the dbt project, and a study by its choices.

@@ -38,6 +38,7 @@ CELLED = (
     "learning_curve",
     "imbalance_sensitivity",
     "nested_selection",
+    "site_holdout",
     "external_validation",
     "site_differences",
 )

@@ -49,6 +49,7 @@ SENSITIVITY_ASSETS = (
     "learning_curve",
     "imbalance_sensitivity",
     "nested_selection",
+    "site_holdout",
 )
 # A stage of its own: a bundle that arrives must not train this site's models again.
 TRANSFER_ASSETS = ("external_validation", "site_differences")
@@ -81,7 +82,7 @@ def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
         dg.define_asset_job(
             SENSITIVITY,
             sensitivity,
-            description="Repeats, later patients, fewer patients, rare cases, choice of a cell.",
+            description="Other folds, later or fewer patients, rare cases, new sites, choosing.",
         ),
         dg.define_asset_job(
             EMBEDDINGS,

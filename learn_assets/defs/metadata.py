@@ -29,6 +29,7 @@ _GUESSABLE = (
     "temporal_validation",
     "learning_curve",
     "imbalance_sensitivity",
+    "site_holdout",
     "window_leaderboard",
     "encoder_leaderboard",
     "external_validation",

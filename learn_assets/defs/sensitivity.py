@@ -1,4 +1,4 @@
-"""Group evaluation, sensitivity: what happens with other folds, patients, sizes and treatments."""
+"""Group evaluation, sensitivity: other folds, later and fewer patients, treatments, new sites."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -12,9 +12,11 @@ from learn_assets.defs.models import cell_inputs
 from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import CellStep, cell_step
+from learn_assets.evaluation.comparison import ModelName
 from learn_assets.evaluation.imbalance import imbalance_sensitivity, treated_predictions
 from learn_assets.evaluation.learning_curve import learning_curve
 from learn_assets.evaluation.repeats import repeat_cross_validation, repeated_auroc
+from learn_assets.evaluation.site_holdout import site_holdout, site_splits
 from learn_assets.evaluation.temporal import temporal_split, temporal_validation
 from learn_assets.modeling.kept_predictions import KeptPredictions
 from learn_assets.modeling.lake_cell import load_cell
@@ -26,9 +28,11 @@ from learn_assets.reporting.sensitivity import (
     imbalance_table,
     learning_table,
     repeats_table,
+    sites_table,
     temporal_table,
 )
 from learn_assets.reporting.sensitivity_figures import imbalance_forest, learning_curves
+from learn_assets.reporting.site_figures import site_forest
 from learn_assets.schemas import empty_frame
 from learn_assets.study import SensitivityAnalysis, Study
 
@@ -47,6 +51,7 @@ def sensitivity_assets(study: Study) -> list[dg.AssetsDefinition]:
         _learning_curve(study),
         _imbalance_sensitivity(study),
         _nested_selection(study),
+        _site_holdout(study),
     ]
 
 
@@ -206,6 +211,43 @@ def _nested_selection(study: Study) -> dg.AssetsDefinition:
             return _written(study, step, "nested_selection", made)
 
     return nested
+
+
+def _site_holdout(study: Study) -> dg.AssetsDefinition:
+    @_cell_asset(
+        study,
+        "site_holdout",
+        "Models of all other institutions of a network at each one; empty when not stated.",
+        "care_site",
+    )
+    def sites(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        with cell_step(context, study, lake, provenance.sensitivity_inputs) as step:
+            protocol = sensitivity_protocol(study)
+            made: _Made = (empty_frame("site_holdout"), _NOT_ASKED)
+            if _is_asked(study, "site"):
+                splits = site_splits(
+                    step.lake.read("cohort", step.window),
+                    step.lake.read("care_site"),
+                    study.privacy.minimum_cell,
+                )
+                made = (made[0], splits.reason or "")
+                if splits.reason is None:
+                    judged = site_holdout(_cell(study, step), splits, _own(step), protocol)
+                    for warning in judged.warnings:
+                        context.log.warning(warning)
+                    made = (judged.frame, judged.reason or "")
+            feature_set = protocol.feature_sets[-1]
+            drawn = site_forest(made[0], ModelName(feature_set, protocol.learners[0]), "sites")
+            return _written(
+                study,
+                step,
+                "site_holdout",
+                made,
+                sites=dg.MetadataValue.md(sites_table(made[0])),
+                forest=figure_entry(drawn),
+            )
+
+    return sites
 
 
 def _cell_asset(

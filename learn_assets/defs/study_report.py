@@ -17,6 +17,7 @@ _TABLES = (
     "code_list",
     "description_coverage",
     "unmapped_codes",
+    "care_site",
     "window_leaderboard",
     "encoder_leaderboard",
 )
@@ -39,6 +40,7 @@ _PARTITIONED_TABLES = (
     "learning_curve",
     "imbalance_sensitivity",
     "repeated_cross_validation",
+    "site_holdout",
     "champion",
 )
 

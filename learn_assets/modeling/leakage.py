@@ -86,3 +86,16 @@ def assert_disjoint(training_ids: list[str], held_out_ids: list[str]) -> None:
     shared = len(set(training_ids) & set(held_out_ids))
     if shared:
         raise LeakError(f"{shared} patients are both learned from and predicted")
+
+
+def assert_site_held_out(training_sites: Sequence[str | None], care_site: str) -> None:
+    """Raise LeakError when a patient who is learned from may be of the site that is held out.
+
+    training_sites: care site of each patient who is learned from, None when it is not stated.
+    """
+    own = sum(site == care_site for site in training_sites)
+    if own:
+        raise LeakError(f"{own} patients of the site that is held out are learned from")
+    unknown = sum(site is None for site in training_sites)
+    if unknown:
+        raise LeakError(f"{unknown} patients whose care site is not stated are learned from")

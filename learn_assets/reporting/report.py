@@ -29,6 +29,7 @@ from learn_assets.reporting.sections.question import question_and_setup, what_it
 from learn_assets.reporting.sections.risk_of_bias import risk_of_bias
 from learn_assets.reporting.sections.sensitivity import sensitivity
 from learn_assets.reporting.sections.severe_outcomes import severe_outcomes
+from learn_assets.reporting.sections.sites import sites
 from learn_assets.reporting.sections.subgroups import subgroups
 from learn_assets.reporting.sections.time_to_event import time_to_event
 from learn_assets.reporting.sections.transfer import transfer
@@ -52,6 +53,7 @@ _OF_TABLES: tuple[Callable[[CellContext], Section], ...] = (
     severe_outcomes,
     genetics,
     transfer,
+    sites,
     sensitivity,
     explanations,
     champion,

@@ -9,6 +9,11 @@ import polars as pl
 
 _MODEL = ["feature_set", "learner"]
 _LATER = ("n", "auroc", "brier", "calibration_intercept", "calibration_slope")
+_COUNTS = ("n", "cases")
+_AT_SITES = (
+    *("n", "cases", "auroc", "auroc_cross_validation", "auroc_minus_cross_validation"),
+    *("brier", "calibration_intercept", "calibration_slope"),
+)
 _TREATED = ("auroc", "auroc_minus_none", "brier", "calibration_intercept", "calibration_slope")
 
 
@@ -35,6 +40,15 @@ def temporal_table(table: pl.DataFrame) -> str:
 def imbalance_table(table: pl.DataFrame) -> str:
     """Return ranks and probabilities by treatment of rare cases, as Markdown."""
     return _by_model(table, ["imbalance", *_MODEL], _TREATED)
+
+
+def sites_table(table: pl.DataFrame) -> str:
+    """Return how models of all other sites do at each one and over all, as Markdown."""
+    # A name that the data holder chose must not break the table.
+    named = table.with_columns(
+        pl.col("care_site").str.replace_all("|", "/", literal=True).fill_null("all together")
+    )
+    return _by_model(named, [*_MODEL, "care_site"], _AT_SITES)
 
 
 def learning_table(table: pl.DataFrame) -> str:
@@ -69,7 +83,11 @@ def _by_model(table: pl.DataFrame, keys: list[str], metrics: Sequence[str]) -> s
     rows = []
     for place, group in table.group_by(keys, maintain_order=True):
         found = {row["metric"]: row for row in group.iter_rows(named=True)}
-        rows.append([*map(str, place), *(_shown(found.get(name), "estimate") for name in metrics)])
+        told = (
+            _count(found.get(name)) if name in _COUNTS else _shown(found.get(name), "estimate")
+            for name in metrics
+        )
+        rows.append([*map(str, place), *told])
     heads = [name.replace("_", " ") for name in (*keys, *metrics)]
     return _table(heads, rows)
 
@@ -90,6 +108,10 @@ def _shown(row: Mapping[str, Any] | None, value: str) -> str:
 def _difference(row: Mapping[str, Any]) -> str:
     limits = {"lower": row["difference_lower"], "upper": row["difference_upper"]}
     return _shown({"difference": row["difference"], **limits}, "difference")
+
+
+def _count(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None or row["estimate"] is None else f"{row['estimate']:,.0f}"
 
 
 def _number(value: float | None) -> str:

@@ -56,6 +56,8 @@ def question(study: Study) -> str:
     else:
         who, outcome = "the patients of the source's own cohort table", "its outcome"
     arm = "models are developed and internally validated"
+    if _holds_sites_out(study):
+        arm += ", also by leaving each care site out (internal-external validation)"
     if study.external_models:
         arm += ", and models of other sites are externally validated"
     return (
@@ -140,10 +142,17 @@ def _limits(study: Study) -> Iterable[str]:
             "SMOTE changes the share of cases in training, so probabilities are too high on "
             "purpose; read the ranking, not the level."
         )
-    yield (
-        "Estimates of this site's own models are internal: out-of-fold predictions at one site. "
-        "Another site, coding habit or period can differ."
-    )
+    if _holds_sites_out(study):
+        yield (
+            "Estimates of this network's own models are internal: out-of-fold predictions among "
+            "the patients of all its care sites. Leaving a site out shows what a new one of this "
+            "network may cost; another network, coding habit or period can differ."
+        )
+    else:
+        yield (
+            "Estimates of this site's own models are internal: out-of-fold predictions at one "
+            "site. Another site, coding habit or period can differ."
+        )
     yield (
         "Intervals describe the patients drawn, given these folds and fitted models. The planned "
         "comparisons are tested and corrected; differences between other rows are not, and many "
@@ -159,6 +168,10 @@ def _limits(study: Study) -> Iterable[str]:
         "would give them away within a window. Windows share patients: publish one of them, or "
         "check that the differences between their counts are not small."
     )
+
+
+def _holds_sites_out(study: Study) -> bool:
+    return study.source.states_care_sites and "site" in study.sensitivity.analyses
 
 
 def _words(items: Iterable[str]) -> str:

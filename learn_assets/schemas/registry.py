@@ -68,6 +68,7 @@ TABLES: dict[str, type[Table]] = {
     "learning_curve": sensitivity.LearningCurve,
     "imbalance_sensitivity": sensitivity.ImbalanceSensitivity,
     "nested_selection": sensitivity.NestedSelection,
+    "site_holdout": sensitivity.SiteHoldout,
     "window_leaderboard": sensitivity.Leaderboard,
     "encoder_leaderboard": sensitivity.Leaderboard,
     "external_validation": derived.ExternalValidation,

@@ -82,6 +82,31 @@ class NestedSelection(Table):
     label: pl.Int8 = pa.Field(isin=[0, 1], description="1 case, 0 control.")
 
 
+class SiteHoldout(Table):
+    """Models of all other institutions at each one of a network, and over the sites together."""
+
+    care_site: str = pa.Field(nullable=True, description="Site held out; empty: over all judged.")
+    feature_set: str = pa.Field(description=_FEATURE_SET)
+    learner: str = pa.Field(description=_LEARNER)
+    metric: str = pa.Field(
+        description="As in `performance`, at the site; `auroc_cross_validation`: the same patients "
+        "by the ordinary cross-validation; `sites...`, `too_small_n` and `without_care_site_n`: "
+        "who is judged and who is not."
+    )
+    estimate: pl.Float64 = pa.Field(nullable=True, description=_ESTIMATE)
+    lower: pl.Float64 = pa.Field(
+        nullable=True, description=f"{_LOWER} Over all sites: Hartung and Knapp."
+    )
+    upper: pl.Float64 = pa.Field(nullable=True, description=_UPPER)
+    prediction_lower: pl.Float64 = pa.Field(
+        nullable=True, description="Lower end of where 95 % of further sites lie; three sites on."
+    )
+    prediction_upper: pl.Float64 = pa.Field(nullable=True, description="Upper end of it.")
+    between_sites: pl.Float64 = pa.Field(
+        nullable=True, ge=0, description="SD between sites; of AUROC on the logit scale."
+    )
+
+
 class Leaderboard(Table):
     """AUROC of every cell, and of a cell that is chosen without the patients that judge it."""
 

@@ -136,8 +136,9 @@ class SensitivityOptions(Section):
     """What is asked beyond the main results, with a few models that train quickly."""
 
     analyses: tuple[SensitivityAnalysis, ...] = Field(
-        ("temporal", "learning_curve", "imbalance", "selection"),
-        description="Those left out give empty tables.",
+        ("temporal", "learning_curve", "imbalance", "selection", "site"),
+        description="Those left out give empty tables; `site` needs a source that states care "
+        "sites.",
     )
     feature_sets: tuple[FeatureSet, ...] | None = Field(
         default=None,

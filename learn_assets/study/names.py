@@ -28,7 +28,7 @@ WITHOUT_MEDICATION: dict[str, FeatureSet] = {
 }
 SurvivalLearnerName = Literal["cox", "survival_forest"]
 Imbalance = Literal["none", "weights", "smote"]
-SensitivityAnalysis = Literal["temporal", "learning_curve", "imbalance", "selection"]
+SensitivityAnalysis = Literal["temporal", "learning_curve", "imbalance", "selection", "site"]
 LearnerName = Literal["svm", "random_forest", "xgboost", "mlp", "elastic_net"]
 
 DEFAULT_HALF_LIFE_DAYS = 365.0

@@ -78,6 +78,8 @@ def test_nothing_is_read_that_no_asset_makes(definitions: dg.Definitions) -> Non
         ("trained_models", "risk_scores"),
         ("performance", "study_report"),
         ("outcome_confirmation", "temporal_validation"),
+        ("raw_care_site", "site_holdout"),
+        ("site_holdout", "study_report"),
         ("nested_selection", "window_leaderboard"),
         ("nested_selection", "encoder_leaderboard"),
     ],

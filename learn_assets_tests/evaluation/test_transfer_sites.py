@@ -11,16 +11,12 @@ from scipy.special import logit
 
 from learn_assets.evaluation.site_differences import site_differences
 from learn_assets.modeling.bundle import Provenance, TrainedModels, score
-from learn_assets.modeling.pipeline import (
-    Cell,
-    CellTables,
-    build_cell,
-    train_cell,
-)
+from learn_assets.modeling.pipeline import Cell, train_cell
 from learn_assets.synthetic.codebook import Habit, codebook
 from learn_assets.synthetic.patients import draw_block
 from learn_assets.synthetic.records import code_records
 from learn_assets.synthetic.truth import REPORTED_WINDOWS, labels, patient_truth
+from learn_assets_tests.evaluation.coded_sites import coded_cell
 from learn_assets_tests.modeling.site import ENCODER, SMALL
 
 PROTOCOL = replace(
@@ -30,55 +26,10 @@ ORIGIN = Provenance("home", REPORTED_WINDOWS[0].key, ENCODER)
 
 
 def site(habit: Habit, seed: int, patients: int = 3500) -> Cell:
-    """Return a site's labeled patients: counts of its codes, and one number a concept as vector.
-
-    The vector stands for an encoder that reads the meaning of every code.
-    """
+    """Return a site's labeled patients."""
     generator = np.random.default_rng(seed)
     block = draw_block(0, patients, generator)
-    book = codebook(habit)
-    labeled = labels(patient_truth(block), REPORTED_WINDOWS[0]).select("patient_id", "label")
-    people = pl.DataFrame(
-        {"patient": np.arange(patients), "patient_id": block.patient_id, "index": block.index}
-    ).join(labeled, on="patient_id")
-    past = pl.concat(
-        frame.with_columns(pl.lit(kind).alias("kind"))
-        for kind, frame in code_records(block, book, generator).items()
-    )
-    past = past.join(people, on="patient").filter(pl.col("day") < pl.col("index"))
-    roster = labeled.with_columns(
-        pl.lit(40.0).alias("age_at_index"), pl.lit("F").alias("sex"), pl.col("label").cast(pl.Int8)
-    )
-    counts = past.group_by(
-        "patient_id", pl.concat_str("kind", "code_system", "code", separator="|").alias("feature")
-    ).agg(pl.len().cast(pl.Float64).alias("count"))
-    tables = CellTables(
-        cohort=roster,
-        scoring_population=roster.clear().drop("label"),
-        event_counts=counts,
-        latest_measurement=counts.clear().rename({"count": "value"}),
-        patient_embeddings=concept_vectors(past, book.truth()),
-        encoder=ENCODER,
-    )
-    return build_cell(tables, PROTOCOL)
-
-
-def concept_vectors(past: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
-    meanings = truth.select("code_system", "code", "concept").unique(["code_system", "code"])
-    burden = (
-        past.join(meanings, on=["code_system", "code"])
-        .group_by("patient_id", "concept")
-        .len()
-        .with_columns(pl.col("len").log1p())
-        .pivot("concept", index="patient_id", values="len")
-        .fill_null(0.0)
-        .sort("patient_id")
-    )
-    names = sorted(set(burden.columns) - {"patient_id"})
-    matrix = burden.select(names).to_numpy().astype(np.float32)
-    return burden.select("patient_id", pl.lit("diagnosis").alias("kind")).with_columns(
-        pl.Series("vector", matrix, dtype=pl.Array(pl.Float32, len(names)))
-    )
+    return coded_cell(block, code_records(block, codebook(habit), generator), PROTOCOL)
 
 
 def planted_risk(patients: int = 3500, seed: int = 2) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from learn_assets.evaluation.severe_outcomes import (
     SevereOutcomeTables,
     severe_outcome_estimates,
 )
+from learn_assets.evaluation.site_holdout import SUMMARIZED
 from learn_assets.evaluation.subgroups import (
     SubgroupOptions,
     subgroup_attributes,
@@ -270,6 +271,7 @@ def _write_sensitivity(study: Study, lake: Lake) -> None:
         auroc=pl.lit(0.72), **limits, standard_deviation=pl.lit(0.01)
     )
     lake.write("repeated_cross_validation", repeats, **place)
+    lake.write("site_holdout", care_sites(models), **place)
     board = pl.DataFrame(
         {
             "basis": ["cell", "chosen"],
@@ -287,6 +289,39 @@ def _write_sensitivity(study: Study, lake: Lake) -> None:
     )
     for name in ("window_leaderboard", "encoder_leaderboard"):
         lake.write(name, board)
+
+
+def care_sites(models: pl.DataFrame) -> pl.DataFrame:
+    """Return what models of all other sites may do at each of four, one with an awkward name."""
+    sites = pl.DataFrame({"care_site": ["east", "north <1>", "south & $2$", "west", None]})
+    measured = pl.DataFrame(
+        {
+            "metric": ["n", "cases", *SUMMARIZED, "sites", "sites_too_small", "too_small_n"],
+            "estimate": [180.0, 30.0, 0.7, 0.74, -0.03, 0.1, 0.9, 4.0, 2.0, 31.0],
+        }
+    )
+    over_all = pl.col("care_site").is_null()
+    summary = over_all & pl.col("metric").is_in(SUMMARIZED)
+    about_all = pl.col("metric").str.starts_with("sites") | (pl.col("metric") == "too_small_n")
+    bounded = pl.col("metric").is_in(SUMMARIZED)
+    return (
+        sites.join(models, how="cross")
+        .join(measured, how="cross")
+        .filter(
+            pl.when(over_all).then(~pl.col("metric").is_in(["n", "cases"])).otherwise(~about_all),
+            # What a small site would give away is withheld of another.
+            ~((pl.col("care_site") == "west") & pl.col("metric").is_in(["n", "cases"])).fill_null(
+                value=False
+            ),
+        )
+        .with_columns(
+            lower=pl.when(bounded).then(pl.col("estimate") - 0.08),
+            upper=pl.when(bounded).then(pl.col("estimate") + 0.08),
+            prediction_lower=pl.when(summary).then(pl.col("estimate") - 0.2),
+            prediction_upper=pl.when(summary).then(pl.col("estimate") + 0.2),
+            between_sites=pl.when(summary).then(pl.lit(0.12)),
+        )
+    )
 
 
 def _write_data_quality(lake: Lake) -> None:

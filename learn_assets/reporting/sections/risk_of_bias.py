@@ -45,7 +45,7 @@ def risk_of_bias(
     """Return every question with its answer; `topics` are what the report shows, and where."""
     judgments = [
         *_participants(context),
-        *_predictors(),
+        *_predictors(topics),
         *_outcome(context),
         *_analysis(context, cells, topics),
     ]
@@ -105,14 +105,15 @@ def _participants(context: StudyContext) -> Iterator[Judgment]:
     )
 
 
-def _predictors() -> Iterator[Judgment]:
-    domain = "2 Predictors"
+def _predictors(topics: Mapping[str, str]) -> Iterator[Judgment]:
+    domain, by_site = "2 Predictors", "site_holdout" in topics
     yield Judgment(
         domain,
         "2.1 Were predictors defined and assessed in a similar way for all?",
         PERSON,
-        "The same code for everyone; coding habits of departments and years may differ.",
-        "coverage",
+        "The same code for everyone; coding habits of departments and years may differ."
+        + (" What care sites cost each other is shown by leave-one-site-out." if by_site else ""),
+        "site_holdout" if by_site else "coverage",
     )
     blind = "Features hold records from strictly before the index date; the outcome comes after it."
     yield Judgment(
@@ -242,7 +243,7 @@ def _analysis(
         else "Discrimination or calibration is not in this report.",
         shown[-1] if shown else "",
     )
-    yield _overfitting(protocol)
+    yield _overfitting(protocol, topics)
     yield _by_topic(
         "4.9 Do the models in force correspond to the reported analysis?",
         topics,
@@ -252,7 +253,7 @@ def _analysis(
     )
 
 
-def _overfitting(protocol: ModelingProtocol) -> Judgment:
+def _overfitting(protocol: ModelingProtocol, topics: Mapping[str, str]) -> Judgment:
     tuned = protocol.tuning.method != "none"
     choice = "settings are chosen in inner folds" if tuned else "settings are preset, not chosen"
     return Judgment(
@@ -261,7 +262,8 @@ def _overfitting(protocol: ModelingProtocol) -> Judgment:
         YES,
         f"Every estimate is out of fold ({protocol.folds} folds by patient); imputation, scaling"
         f"{', SMOTE' if protocol.oversampled else ''} and models are fitted in the training fold; "
-        f"{choice}.",
+        f"{choice}."
+        + (" Each care site is also judged by models of all others." * ("site_holdout" in topics)),
         "performance",
     )
 

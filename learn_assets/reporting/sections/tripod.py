@@ -18,13 +18,17 @@ REPORTED, NOT_REPORTED, PERSON = "Reported", "Not reported", "Needs a person"
 
 @dataclass(frozen=True)
 class Item:
-    """One item: its topics in the report, all of which it needs, and what a person must add."""
+    """One item: its topics in the report, all of which it needs, and what a person must add.
+
+    either: topics of which one is enough.
+    """
 
     number: str
     part: str
     text: str
     topics: tuple[str, ...] = ()
     person: str = ""
+    either: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,9 @@ class Answer:
     anchor: str | None
     missing: str
 
+
+# What TRIPOD-Cluster (Debray et al., BMJ 2023;380:e071018) asks of clustered data.
+_CLUSTERS = ("site_holdout", "external_validation")
 
 ITEMS = (
     Item("1", "Title", "Kind of study, target population and outcome in the title", (),
@@ -75,7 +82,7 @@ ITEMS = (
     Item("12b", "Analysis", "How predictors were handled: form, scaling", ("setup", "study_file")),
     Item("12c", "Analysis", "Type of model, building steps, tuning, internal validation",
          ("setup", "study_file", "performance")),
-    Item("12d", "Analysis", "Heterogeneity across clusters", ("external_validation",)),
+    Item("12d", "Analysis", "Heterogeneity across clusters", either=_CLUSTERS),
     Item("12e", "Analysis", "Measures and plots of performance, comparison of models",
          ("performance", "calibration_curve", "net_benefit", "comparisons")),
     Item("12f", "Analysis", "Model updating arising from evaluation", ("external_validation",)),
@@ -109,7 +116,7 @@ ITEMS = (
          ("champion", "study_file"), "say how the model bundle can be had"),
     Item("23a", "Performance", "Estimates with intervals, and in subgroups",
          ("performance", "subgroups")),
-    Item("23b", "Performance", "Heterogeneity across clusters", ("external_validation",)),
+    Item("23b", "Performance", "Heterogeneity across clusters", either=_CLUSTERS),
     Item("24", "Model updating", "Results of model updating", ("external_validation",)),
     Item("25", "Interpretation", "Overall interpretation, fairness included", ("findings",),
          "interpret the findings"),
@@ -162,7 +169,9 @@ def tripod(topics: Mapping[str, str]) -> Section:
 
 def _answer(item: Item, topics: Mapping[str, str]) -> Answer:
     lacking = [topic for topic in item.topics if topic not in topics]
-    present = [topic for topic in item.topics if topic in topics]
+    present = [topic for topic in (*item.topics, *item.either) if topic in topics]
+    if item.either and not set(item.either) & set(present):
+        lacking.append(" or ".join(item.either))
     anchor = topics[present[0]] if present else None
     if lacking:
         named = ", ".join(topic.replace("_", " ") for topic in lacking)
