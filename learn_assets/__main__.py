@@ -24,7 +24,7 @@ _STORE_ACTIONS = ("size", "verify", "compact", "collect")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 a run failed, 2 a wrong setting."""
     keep_private()
-    options = _parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     from learn_assets.lake import LakeHomeError
     from learn_assets.sources.files import SourceError
     from learn_assets.study_file import StudyFileError, load_study
@@ -71,7 +71,8 @@ def _outline(study: AnyStudy) -> str:
     return f"{len(study.windows)} windows, {len(study.encoders)} encoders"
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command."""
     parser = argparse.ArgumentParser(prog="learn-assets", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     helps = {
