@@ -22,7 +22,7 @@ import os
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -327,9 +327,9 @@ def _layers(columns: int) -> Any:
     return nn.Sequential(*layers, nn.Linear(inputs, 1))
 
 
-def main() -> None:
-    """Let the contenders take turns and print the comparison."""
-    asked = arguments()
+def main(words: Sequence[str] | None = None) -> dict[str, Stopwatch]:
+    """Let the contenders take turns, print the comparison and return what each took."""
+    asked = arguments(words)
     # The plain side is known not to converge within its steps and to use an outgoing option.
     warnings.simplefilter("ignore")
     contenders: dict[str, Contender] = {
@@ -346,6 +346,7 @@ def main() -> None:
         for name, contender in contenders.items():
             measure(contender, task, tuple(asked.learners), watches[name], name != "recommended")
     report(watches)
+    return watches
 
 
 def measure(
@@ -374,7 +375,7 @@ def measure(
         watch.aurocs[model].append(auroc(chance, task.labels[task.held_out]).estimate)
 
 
-def arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     """Return what was asked for; `--full` sets the shape."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--full", action="store_true", help="the shape of a published fold")
@@ -388,7 +389,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--plain-threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     if asked.full:
         asked.patients, asked.counts, asked.dimensions = 3516, 296, 384
     asked.epochs = asked.epochs or (2 if asked.full else NETWORK.epochs)
