@@ -65,7 +65,8 @@ def calibration_errors(
     The curve is a local line with tricube weights on the nearest two thirds of the patients
     (lowess without robustness steps). Intervals are basic ("reverse percentile") ones, cut at 0:
     an absolute difference is too large on average in every resample, which percentile intervals
-    would add a second time. OneClassError when cases or controls are absent, NoSpreadError when
+    would add a second time; an upper limit below the estimate (every resample is larger) is raised
+    to it. OneClassError when cases or controls are absent, NoSpreadError when
     predicted risks are alike. Method: Austin & Steyerberg 2019.
     """
     is_case = case_mask(labels)
@@ -85,7 +86,7 @@ def calibration_errors(
     )
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
-    lower, upper = np.maximum(2 * observed - high, 0.0), np.maximum(2 * observed - low, 0.0)
+    lower, upper = np.maximum(2 * observed - high, 0.0), np.maximum(2 * observed - low, observed)
     ici, e50, e90 = (
         Interval(float(value), float(below), float(above))
         for value, below, above in zip(observed, lower, upper, strict=True)

@@ -27,7 +27,8 @@ from learn_assets.evaluation.logistic_line import (
     fit_line,
 )
 from learn_assets.evaluation.paired import auroc_difference, brier_difference
-from learn_assets.evaluation.performance import performance
+from learn_assets.evaluation.performance import curves, performance
+from learn_assets.evaluation.subgroups import wilson
 from learn_assets.modeling.bundle import TrainedModels, score
 from learn_assets.modeling.cross_validation import CROSS_VALIDATION_SCHEMA, cross_validate
 from learn_assets.modeling.features import BASELINE
@@ -49,9 +50,13 @@ EXTERNAL_VALIDATION_SCHEMA = {
     "feature_set": pl.String,
     "learner": pl.String,
     "metric": pl.String,
+    "bin": pl.Int32,
     "estimate": pl.Float64,
     "lower": pl.Float64,
     "upper": pl.Float64,
+}
+_ROWS = {
+    name: kind for name, kind in EXTERNAL_VALIDATION_SCHEMA.items() if name not in {"model", "mode"}
 }
 _PREDICTIONS = {"mode": pl.String, **CROSS_VALIDATION_SCHEMA}
 _MODEL = ["feature_set", "learner"]
@@ -136,7 +141,8 @@ def external_validation(
     Metrics are those of `performance`, and for every mode but `own`: `auroc_minus_own` (DeLong on
     the same patients, pairs within folds; above 0 the foreign model ranks better) and
     `brier_minus_own` (below 0 its probabilities are better). A foreign model without a twin here
-    has no difference.
+    has no difference. `predicted_risk` and `observed_share` (Wilson) are the calibration curve of a
+    mode, by `bin` of equal size of which each holds `minimum_cell` cases and controls.
     """
     frames: list[pl.DataFrame] = []
     warnings = list(transfer.warnings)
@@ -147,21 +153,43 @@ def external_validation(
         measured = performance(
             predictions.drop("mode"), minimum_cell=minimum_cell, resamples=resamples, seed=seed
         )
-        frames.append(measured.frame.with_columns(pl.lit(mode).alias("mode")))
+        frames.append(_of_mode(measured.frame, mode))
+        frames.append(_of_mode(_calibration(predictions, minimum_cell), mode))
         warnings += [
             f"{mode}, {item.feature_set}/{item.learner}: no {item.metric} ({item.reason})"
             for item in measured.absent
         ]
         if mode != "own":
-            frames.append(_differences(mode, transfer.predictions))
+            frames.append(_of_mode(_differences(mode, transfer.predictions), mode))
     columns = list(EXTERNAL_VALIDATION_SCHEMA)
+    empty = pl.DataFrame(schema=EXTERNAL_VALIDATION_SCHEMA)
     table = pl.concat(
         [
-            pl.DataFrame(schema=EXTERNAL_VALIDATION_SCHEMA),
-            *(frame.with_columns(pl.lit(name).alias("model")).select(columns) for frame in frames),
+            empty,
+            *(
+                frame.select(columns[1:]).select(pl.lit(name).alias("model"), pl.all())
+                for frame in frames
+            ),
         ]
     )
     return ExternalValidation(table, tuple(warnings))
+
+
+def _of_mode(frame: pl.DataFrame, mode: Mode) -> pl.DataFrame:
+    without_bin = [] if "bin" in frame.columns else [pl.lit(None, dtype=pl.Int32).alias("bin")]
+    return frame.with_columns(pl.lit(mode).alias("mode"), *without_bin)
+
+
+def _calibration(predictions: pl.DataFrame, minimum_cell: int) -> pl.DataFrame:
+    """Return the points of the calibration curve of every model of a mode."""
+    rows: list[dict[str, object]] = []
+    for curve in curves(predictions.drop("mode"), minimum_cell=minimum_cell):
+        for place, group in enumerate(curve.calibration, start=1):
+            observed = wilson(group.cases, group.patients)
+            name = {"feature_set": curve.feature_set, "learner": curve.learner, "bin": place}
+            rows.append({**name, "metric": "predicted_risk", "estimate": group.mean_probability})
+            rows.append({**name, "metric": "observed_share", **_limits(observed)})
+    return pl.DataFrame(rows, schema=_ROWS)
 
 
 _Fit = Callable[[FloatVector, FloatVector], LogisticLine]
@@ -217,11 +245,9 @@ def _differences(mode: Mode, predictions: pl.DataFrame) -> pl.DataFrame:
         labels = ordered["label"].to_numpy().astype(np.int64)
         folds = ordered["fold"].to_numpy().astype(np.int64)
         for metric, gap in _gaps(first, second, labels, folds):
-            name = {"mode": mode, "feature_set": feature_set, "learner": learner, "metric": metric}
+            name = {"feature_set": feature_set, "learner": learner, "metric": metric}
             rows.append({**name, **_limits(gap)})
-    return pl.DataFrame(
-        rows, schema={k: v for k, v in EXTERNAL_VALIDATION_SCHEMA.items() if k != "model"}
-    )
+    return pl.DataFrame(rows, schema=_ROWS)
 
 
 def _gaps(

@@ -281,6 +281,11 @@ class ExternalValidation(Table):
     feature_set: str = pa.Field(description="Feature set.")
     learner: str = pa.Field(description="Learner.")
     metric: str = pa.Field(description="Metric; `..._minus_own` is a paired difference.")
+    bin: pl.Int32 = pa.Field(
+        nullable=True,
+        ge=1,
+        description="Of `predicted_risk` and `observed_share`: group by rising predicted risk.",
+    )
     estimate: pl.Float64 = pa.Field(nullable=True, description="Value; empty when undefined.")
     lower: pl.Float64 = pa.Field(nullable=True, description="Lower end of the 95 % interval.")
     upper: pl.Float64 = pa.Field(nullable=True, description="Upper end of the 95 % interval.")

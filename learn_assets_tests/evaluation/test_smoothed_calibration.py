@@ -83,3 +83,10 @@ def test_predictions_that_are_alike_have_no_curve(spread: float) -> None:
     labels = (np.arange(300) % 5 == 0).astype(np.int64)
     with pytest.raises(NoSpreadError, match="alike"):
         calibration_errors(risk, labels, resamples=10)
+
+
+def test_an_interval_holds_its_estimate() -> None:
+    for seed in range(20):
+        found = calibration_errors(*predicted(300, seed), resamples=50)
+        for item in (found.ici, found.e50, found.e90):
+            assert item.lower <= item.estimate <= item.upper

@@ -27,6 +27,7 @@ from learn_assets.modeling.pipeline import (
 from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
 
 PROTOCOL = replace(SMALL, learners=("elastic_net",), folds=4)
+RECALIBRATED = ("recalibrated_intercept", "recalibrated_slope")
 ORIGIN = Provenance("there", "LIS-1_BP-0_FUP-9", ENCODER, {"models": {"protocol": "recommended"}})
 
 
@@ -202,3 +203,19 @@ def test_a_planted_shift_of_case_mix_is_measured() -> None:
     assert moved["name"][0] == "diagnosis|ICD-10-CM|A01"
     rest = moved["standardized_difference"][1:]
     assert rest.abs().max() < 0.01  # type: ignore[operator]
+
+
+def test_the_calibration_curve_of_a_mode_holds_every_patient_once(transfer: Transfer) -> None:
+    found = external_validation("there", transfer, minimum_cell=5, resamples=20).frame
+    points = found.filter(pl.col("bin").is_not_null(), feature_set="embedding")
+    assert set(points["mode"]) == {"own", "as_is", *RECALIBRATED, "refitted"}
+    for (mode,), of_mode in points.group_by("mode"):
+        predicted = of_mode.filter(metric="predicted_risk").sort("bin")["estimate"]
+        observed = of_mode.filter(metric="observed_share").sort("bin")
+        assert predicted.is_sorted()
+        assert len(predicted) == observed.height > 1
+        assert (observed["lower"] <= observed["estimate"]).all()
+        assert (observed["upper"] >= observed["estimate"]).all()
+        # Recalibrated on average: predicted and observed risk agree over all groups.
+        if mode == "recalibrated_slope":
+            assert predicted.mean() == pytest.approx(observed["estimate"].mean(), abs=0.03)

@@ -7,7 +7,7 @@ import pytest
 
 from learn_assets.lake import Lake
 from learn_assets.reporting.context import CellContext
-from learn_assets.reporting.document import Paragraph, Table
+from learn_assets.reporting.document import Block, Figure, Paragraph, Table
 from learn_assets.reporting.sections.transfer import transfer
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
@@ -26,55 +26,138 @@ def write(cell: CellContext, table: str, frame: pl.DataFrame) -> None:
     cell.lake.write(table, shaped, window=cell.window, encoder=cell.encoder.id)
 
 
-def validation() -> pl.DataFrame:
+def validation(model: str = "other_site") -> pl.DataFrame:
+    """Return three ways of use by metric, and a model of this site that the other lacks."""
     modes = pl.DataFrame({"mode": ["refitted", "own", "as_is"], "shift": [0.0, 0.01, -0.05]})
-    metrics = pl.DataFrame({"metric": ["auroc", "auroc_minus_own"], "base": [0.8, 0.0]})
-    return modes.join(metrics, how="cross").select(
-        pl.lit("other_site").alias("model"),
+    metrics = pl.DataFrame(
+        {
+            "metric": ["auroc", "auroc_minus_own", "calibration_slope", "n", "cases"],
+            "base": [0.8, 0.0, 0.7, 400.0, 80.0],
+        }
+    )
+    rows = modes.join(metrics, how="cross").select(
+        pl.lit(model).alias("model"),
         "mode",
         pl.lit("learn").alias("feature_set"),
         pl.lit("elastic_net").alias("learner"),
         "metric",
+        pl.lit(None, dtype=pl.Int32).alias("bin"),
         (pl.col("base") + pl.col("shift")).alias("estimate"),
         (pl.col("base") + pl.col("shift") - 0.04).alias("lower"),
         (pl.col("base") + pl.col("shift") + 0.04).alias("upper"),
     )
+    here_only = rows.filter(mode="own").with_columns(learner=pl.lit("mlp"))
+    bins = pl.DataFrame({"bin": [1, 2], "predicted_risk": [0.1, 0.3], "observed_share": [0.2, 0.4]})
+    points = bins.unpivot(index="bin", variable_name="metric", value_name="estimate").select(
+        pl.lit(model).alias("model"),
+        pl.lit("as_is").alias("mode"),
+        pl.lit("learn").alias("feature_set"),
+        pl.lit("elastic_net").alias("learner"),
+        "metric",
+        pl.col("bin").cast(pl.Int32),
+        "estimate",
+        (pl.col("estimate") - 0.05).alias("lower"),
+        (pl.col("estimate") + 0.05).alias("upper"),
+    )
+    return pl.concat([rows, here_only, points])
+
+
+def differences() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "model": "other_site",
+            "aspect": ["features_found", "features_not_in_model", "case_mix", "count_feature"],
+            "name": [
+                "diagnosis ICD-10-CM",
+                "medication RxNorm",
+                "age_at_index",
+                "diagnosis|ICD-10-CM|R768",
+            ],
+            "source": [120.0, 0.0, 45.27, 0.1],
+            "here": [100.0, 7.0, 46.04, 0.4],
+            "standardized_difference": [None, None, 0.084, -0.5],
+        }
+    )
+
+
+def block(cell: CellContext, key: str) -> Block:
+    (found,) = [block for block in transfer(cell).blocks if block.key == key]
+    return found
+
+
+def texts(table: Block) -> list[list[str]]:
+    assert isinstance(table, Table)
+    return [[value.text for value in row] for row in table.rows]
 
 
 def test_each_way_of_use_is_a_row_in_the_order_of_adaptation(cell: CellContext) -> None:
     write(cell, "external_validation", validation())
-    (table,) = transfer(cell).blocks
-    assert isinstance(table, Table)
-    place = {column.key: number for number, column in enumerate(table.columns)}
-    shown = [(row[place["mode"]].text, row[place["auroc"]].text) for row in table.rows]
-    assert shown == [
-        ("this site's own", "0.810 [0.770, 0.850]"),
-        ("as it is", "0.750 [0.710, 0.790]"),
-        ("refitted here", "0.800 [0.760, 0.840]"),
+    table = block(cell, "external_validation")
+    # The own model that the other site has no twin of is no model of another site.
+    assert [row[1:4] for row in texts(table)] == [
+        ["this site's own", "0.810 [0.770, 0.850]", "+0.010 [-0.030, +0.050]"],
+        ["as it is", "0.750 [0.710, 0.790]", "-0.050 [-0.090, -0.010]"],
+        ["refitted here", "0.800 [0.760, 0.840]", "+0.000 [-0.040, +0.040]"],
     ]
-    assert table.rows[1][place["auroc_minus_own"]].text == "-0.050 [-0.090, -0.010]"
 
 
-def test_differences_of_the_sites_follow(cell: CellContext) -> None:
+def test_what_the_model_does_as_it_is_is_said_in_words(cell: CellContext) -> None:
     write(cell, "external_validation", validation())
-    differences = pl.DataFrame(
-        {
-            "model": "other_site",
-            "aspect": ["features_found", "case_mix"],
-            "name": ["diagnosis|ICD-10-CM", "age_at_index"],
-            "source": [120.0, 45.27],
-            "here": [100.0, 51.04],
-            "standardized_difference": [None, 0.384],
-        }
-    )
-    write(cell, "site_differences", differences)
-    table = transfer(cell).blocks[1]
-    assert isinstance(table, Table)
-    texts = [[value.text for value in row[2:]] for row in table.rows]
-    assert texts == [
-        ["diagnosis ICD-10-CM", "120", "100", "-"],
-        ["age_at_index", "45.27", "51.04", "+0.38"],
+    told = transfer(cell).blocks[0]
+    assert isinstance(told, Paragraph)
+    assert "AUROC 0.750 [0.710, 0.790] (-0.050 [-0.090, -0.010] against" in told.text
+    # The slope's interval, 0.61 to 0.69, lies below 1.
+    assert "calibration slope 0.65 [0.61, 0.69] (predictions too extreme)" in told.text
+
+
+def test_ranking_and_calibration_are_drawn_as_the_table_has_them(cell: CellContext) -> None:
+    write(cell, "external_validation", validation())
+    ranking, curve = block(cell, "transfer_auroc"), block(cell, "transfer_calibration")
+    assert isinstance(ranking, Figure)
+    assert isinstance(curve, Figure)
+    drawn = {series.name.split(", ")[1]: dict(series.columns) for series in ranking.series}
+    assert drawn["as it is"] == {"value": (0.75,), "lower": (0.71,), "upper": (0.79,)}
+    assert set(drawn) == {"this site's own", "as it is", "refitted here"}
+    (series,) = curve.series
+    assert dict(series.columns) == {
+        "predicted": (0.1, 0.3),
+        "observed": (0.2, 0.4),
+        "lower": (0.15, 0.35),
+        "upper": (0.25, 0.45),
+    }
+
+
+def test_differences_of_the_sites_are_drawn_and_told(cell: CellContext) -> None:
+    write(cell, "external_validation", validation())
+    write(cell, "site_differences", differences())
+    descriptions = empty_frame("terminology").schema
+    known = {"code_system": "ICD-10-CM", "code": "R76.8", "description": "Abnormal finding"}
+    row = {name: known.get(name) for name in descriptions}
+    cell.lake.write("terminology", pl.DataFrame([row], schema=descriptions))
+    plot = block(cell, "site_balance")
+    assert isinstance(plot, Figure)
+    assert {series.name: dict(series.columns)["standardized"] for series in plot.series} == {
+        "Age at index, years": (0.08,),
+        "Abnormal finding": (-0.5,),
+    }
+    # 0.08 lies within 0.1; a count is not counted.
+    assert "0 of 1 variables" in plot.caption
+    assert texts(block(cell, "features_lacking")) == [
+        ["Diagnosis ICD-10-CM", "120", "20", "16.7 %", "0"],
+        ["Medication RxNorm", "0", "0", "-", "7"],
     ]
+    assert [row[1:] for row in texts(block(cell, "site_differences"))] == [
+        ["Age at index, years", "45.27", "46.04", "+0.08"],
+        ["Abnormal finding (ICD-10-CM R768)", "0.10", "0.40", "-0.50"],
+    ]
+
+
+def test_two_models_have_blocks_of_their_own(cell: CellContext) -> None:
+    both = pl.concat([validation(), validation("second_site")])
+    write(cell, "external_validation", both)
+    keys = [block.key for block in transfer(cell).blocks if block.key]
+    assert len(keys) == len(set(keys))
+    assert {"external_validation", "external_validation-2"} <= set(keys)
 
 
 def test_a_cell_that_no_foreign_model_fits_says_so(cell: CellContext) -> None:
@@ -82,7 +165,7 @@ def test_a_cell_that_no_foreign_model_fits_says_so(cell: CellContext) -> None:
     assert isinstance(before, Paragraph)
     assert "has not been materialized" in before.text
     write(cell, "external_validation", validation().clear())
-    (block,) = transfer(cell).blocks
-    assert isinstance(block, Paragraph)
-    assert block.tone == "absent"
-    assert "no model of another site fits" in block.text
+    (found,) = transfer(cell).blocks
+    assert isinstance(found, Paragraph)
+    assert found.tone == "absent"
+    assert "no model of another site fits" in found.text
