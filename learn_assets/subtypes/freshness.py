@@ -25,7 +25,7 @@ LANGUAGE_CODE = (
 )
 CLUSTER_CODE = (
     *("subtypes", "embedding", "schemas", "modeling/threads.py", "evaluation/comparison.py"),
-    *("evaluation/discrimination.py", "evaluation/resampling.py"),
+    *("evaluation/discrimination.py", "evaluation/patient_draws.py", "evaluation/resampling.py"),
 )
 
 DISCHARGE_SOURCES = ("discharges", "diagnosis_description")
