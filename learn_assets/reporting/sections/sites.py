@@ -150,7 +150,7 @@ def _over_all(frame: pl.DataFrame) -> Table:
             ("too_small_n", "of sites that are too small"),
             ("without_care_site_n", "without a care site"),
         )
-        if (found := single(together, metric)) is not None
+        if (found := single(together, metric)) is not None and found.value
     ]
     not_judged = f" Not judged: {'; '.join(left_out)}." if left_out else ""
     return Table(
