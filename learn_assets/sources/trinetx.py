@@ -128,7 +128,10 @@ LAYOUTS: dict[str, TableLayout] = {
         required=("patient_id", "care_site"),
         aliases={
             "patient_id": _PATIENT_ID,
-            "care_site": ("caresite", "caresiteid", "site", "siteid", "institution", "hospital"),
+            "care_site": (
+                *("caresite", "caresiteid", "caresitename", "site", "siteid"),
+                *("institution", "institutionid", "hospital", "hospitalid"),
+            ),
         },
         positional=(("patient_id", "care_site"),),
     ),

@@ -26,6 +26,7 @@ from learn_assets.evaluation.site_holdout import (
     site_holdout,
     site_splits,
 )
+from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.cross_validation import (
     CrossValidation,
     cross_validate,
@@ -33,9 +34,11 @@ from learn_assets.modeling.cross_validation import (
     predict,
     predict_split,
 )
+from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import Cell, build_cell
 from learn_assets.modeling.preprocessing import preprocess
+from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.study import SyntheticSource
 from learn_assets.synthetic.care_sites import care_site_table, draw_care_sites, records_by_site
 from learn_assets.synthetic.codebook import codebook
@@ -313,6 +316,68 @@ def test_no_count_gives_a_small_one_away(cell: Cell, own: pl.DataFrame, unstated
     assert ("without_care_site_n" in over_all) == (unstated != 3)
     rest = len(cell.labels) - sum(one["n"] for one in shown.values() if "n" in one)
     assert not 0 < rest < MINIMUM
+
+
+def test_whatever_the_sites_what_is_not_shown_is_not_small(
+    cell: Cell, own: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random networks: subtracting what is shown from all labeled patients leaves no few."""
+    ids = cell.blocks.patient_ids[cell.labeled]
+    draw = np.random.default_rng(4)
+
+    def guessed(
+        blocks: FeatureBlocks,
+        labels: Labels,
+        training: IndexVector,
+        held_out: IndexVector,
+        protocol: ModelingProtocol,
+        *,
+        workers: int | None,
+    ) -> CrossValidation:
+        assert not set(training) & set(held_out)
+        frame = pl.DataFrame(
+            {"patient_id": blocks.patient_ids[held_out].tolist(), "label": labels[held_out]}
+        ).with_columns(
+            pl.lit(0, pl.Int32).alias("fold"),
+            pl.lit("count").alias("feature_set"),
+            pl.lit("elastic_net").alias("learner"),
+            pl.Series("probability", draw.random(len(held_out))),
+        )
+        return CrossValidation(frame)
+
+    monkeypatch.setattr(module, "predict_split", guessed)
+    judged, withheld = 0, 0
+    for _ in range(60):
+        sizes = draw.dirichlet(np.full(5, 0.6))
+        names = draw.choice(["a", "b", "c", "d", None], len(ids), p=sizes)
+        table = pl.DataFrame(
+            {"patient_id": ids, "care_site": names.tolist()},
+            schema={"patient_id": pl.String, "care_site": pl.String},
+        ).drop_nulls()
+        splits = site_splits(cohort_of(cell), table, MINIMUM)
+        found = site_holdout(cell, splits, own, LINEAR, resamples=1).frame
+        if found.is_empty():
+            continue
+        shown = found.filter(pl.col("care_site").is_not_null())
+        patients, cases = (shown.filter(metric=name)["estimate"].sum() for name in ("n", "cases"))
+        rest_cases = int(cell.labels.sum() - cases)
+        rest = len(ids) - int(patients)
+        named = found.filter(pl.col("metric").is_in(["too_small_n", "without_care_site_n"]))
+        unnamed = rest - int(named["estimate"].sum())
+        for left in (rest, rest_cases, rest - rest_cases, unnamed):
+            assert not 0 < left < MINIMUM
+        judged += len(splits.judged)
+        withheld += len(splits.judged) - shown.filter(metric="n").height
+    assert judged > withheld > 0
+
+
+def test_names_that_tell_one_patient_each_are_never_shown(cell: Cell, own: pl.DataFrame) -> None:
+    ids = cell.blocks.patient_ids[cell.labeled].tolist()
+    names = [f"of {patient}" if place % 3 else "large" for place, patient in enumerate(ids)]
+    names[1::9] = ["other"] * len(names[1::9])
+    table = pl.DataFrame({"patient_id": ids, "care_site": names})
+    found = site_holdout(cell, site_splits(cohort_of(cell), table, MINIMUM), own, LINEAR).frame
+    assert found["care_site"].drop_nulls().unique().sort().to_list() == ["large", "other"]
 
 
 def network(seed: int, *, other_habit: bool) -> tuple[Cell, pl.DataFrame]:
