@@ -90,6 +90,7 @@ def _write_patients(lake: Lake, random: np.random.Generator) -> None:
     index_events = pl.DataFrame({"patient_id": ids}).with_columns(
         index_date=pl.date(2015, 1, 1),
         first_record_date=pl.date(2010, 1, 1),
+        last_record_date=pl.date(2021, 6, 30),
         death_date=pl.lit(None, dtype=pl.Date),
     )
     lake.write("index_events", index_events)

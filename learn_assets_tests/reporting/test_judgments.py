@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -173,3 +174,63 @@ def test_masked_cases_give_no_events_per_parameter(report_study: Study, lake: La
     answer, evidence = answers(build_report(report_study, made))["4.1"]
     assert answer == "No"
     assert evidence == "Fewer than 11 cases, or no features."
+
+
+def dated_lake(study: Study, lake: Lake, late_cases: int, *, end: date) -> Lake:
+    """Return a lake in which `late_cases` cases are the last patients; data end on a day."""
+    made, window = quick_lake(study, lake), study.windows[0]
+    cohort = made.read("cohort", window).with_row_index("row")
+    # Index dates spread over two years whatever the label, but for the late cases.
+    spread = pl.date(2013, 1, 1) + pl.duration(days=(pl.col("row") * 389) % 730)
+    day = pl.when(pl.col("row") < late_cases).then(pl.date(2019, 1, 1)).otherwise(spread)
+    made.write("cohort", cohort.with_columns(index_date=day).drop("row"), window=window)
+    events = cohort.select(
+        "patient_id",
+        pl.date(2013, 1, 1).alias("index_date"),
+        pl.date(2010, 1, 1).alias("first_record_date"),
+        pl.lit(end).alias("last_record_date"),
+        pl.lit(None, dtype=pl.Date).alias("death_date"),
+    )
+    made.write("index_events", events)
+    return made
+
+
+def test_cases_that_are_late_because_controls_are_dropped_are_a_risk_of_bias(
+    report_study: Study, lake: Lake
+) -> None:
+    made = dated_lake(report_study, lake, 40, end=date(2020, 1, 1))
+    answer, evidence = answers(build_report(report_study, made))["4.6b"]
+    assert answer == "No"
+    assert "The window of 40 labeled patients ends after the data" in evidence
+    assert "Remedy: the time-to-event arm" in evidence
+    # 65 cases of any day and 40 late ones: (65 / 2 + 40) / 105 = 0.69.
+    assert "with AUROC 0.69 [" in evidence
+
+
+def test_few_late_cases_are_not_counted(report_study: Study, lake: Lake) -> None:
+    made = dated_lake(report_study, lake, 6, end=date(2020, 1, 1))
+    answer, evidence = answers(build_report(report_study, made))["4.6b"]
+    assert answer == "Probably yes"
+    assert "The window of <11 labeled patients" in evidence
+
+
+def test_a_count_that_the_temporal_hold_out_withholds_is_not_told(
+    report_study: Study, lake: Lake
+) -> None:
+    made = dated_lake(report_study, lake, 40, end=date(2020, 1, 1))
+    place = {"window": report_study.windows[0], "encoder": "minilm"}
+    rows = empty_frame("temporal_validation")
+    told = pl.DataFrame(
+        {"cut_date": [date(2014, 1, 1)], "metric": ["n"], "estimate": [200.0]}
+    ).with_columns(feature_set=pl.lit("learn"), learner=pl.lit("elastic_net"))
+    made.write("temporal_validation", pl.concat([rows, told], how="diagonal"), **place)
+    evidence = answers(build_report(report_study, made))["4.6b"][1]
+    assert "The window of some labeled patients" in evidence
+    assert "40" not in evidence
+
+
+def test_labels_of_whole_windows_raise_no_concern(report_study: Study, lake: Lake) -> None:
+    made = dated_lake(report_study, lake, 0, end=date(2025, 1, 1))
+    answer, evidence = answers(build_report(report_study, made))["4.6b"]
+    assert answer == "Yes"
+    assert "No labeled patient's window ends after the data" in evidence

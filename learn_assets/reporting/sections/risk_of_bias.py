@@ -8,7 +8,6 @@ PROBAST+AI (Moons et al. 2025).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -17,26 +16,23 @@ from learn_assets.modeling.leakage import forbidden_features
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.reporting.context import CellContext, StudyContext, WindowContext
 from learn_assets.reporting.document import Column, Paragraph, Section, Table
+from learn_assets.reporting.judgments import (
+    NO,
+    NO_INFORMATION,
+    PERSON,
+    PROBABLY_NO,
+    PROBABLY_YES,
+    YES,
+    Judgment,
+    worst,
+)
+from learn_assets.reporting.sections.label_dates import DATES_QUESTION, label_dates_judgment
 from learn_assets.reporting.sections.overview import FinishedCell
 from learn_assets.reporting.values import words
 
-YES, PROBABLY_YES, PROBABLY_NO, NO = "Yes", "Probably yes", "Probably no", "No"
-NO_INFORMATION, PERSON = "No information", "Needs a person"
-_SEVERITY = (NO, PROBABLY_NO, NO_INFORMATION, PERSON, PROBABLY_YES, YES)
 # Events per candidate parameter (Moons et al. 2019, explanation of question 4.1).
 _FEW, _ENOUGH = 10.0, 20.0
 _MUCH_CENSORED = 0.1
-
-
-@dataclass(frozen=True)
-class Judgment:
-    """A signalling question with its answer and what it rests on; topic: where that is shown."""
-
-    domain: str
-    question: str
-    answer: str
-    evidence: str
-    topic: str = ""
 
 
 def risk_of_bias(
@@ -198,7 +194,7 @@ def _analysis(
 ) -> Iterator[Judgment]:
     domain = "4 Analysis"
     protocol = ModelingProtocol.from_study(context.study)
-    yield _worst([_sample_size(cell) for cell in cells]) or Judgment(
+    yield worst([_sample_size(cell) for cell in cells]) or Judgment(
         domain, _SAMPLE_SIZE, NO_INFORMATION, "No cell has been evaluated."
     )
     yield Judgment(
@@ -208,7 +204,7 @@ def _analysis(
         "Nothing continuous is cut into groups; counts are "
         + ("on a logarithmic scale." if protocol.preprocessing.log_counts else "as they are."),
     )
-    yield _worst([_everyone_included(cell) for cell in cells]) or Judgment(
+    yield worst([_everyone_included(cell) for cell in cells]) or Judgment(
         domain, _EVERYONE, NO_INFORMATION, "No cell has been evaluated."
     )
     yield Judgment(
@@ -233,15 +229,20 @@ def _analysis(
         "A time-to-event arm keeps everyone eligible; death competes.",
         "The time-to-event arm has no results; labels need complete follow-up.",
     )
-    shown = [name for name in ("performance", "calibration_curve") if name in topics]
+    windows = [WindowContext(context.study, context.lake, w) for w in context.study.windows]
+    dated = [window for window in windows if window.lake.stamp("cohort", window.window)]
+    yield worst([label_dates_judgment(window, cells, topics) for window in dated]) or Judgment(
+        domain, DATES_QUESTION, NO_INFORMATION, "No cohort has been made."
+    )
+    measured = [name for name in ("performance", "calibration_curve") if name in topics]
     yield Judgment(
         domain,
         "4.7 Were relevant performance measures evaluated?",
-        YES if len(shown) == 2 else NO,
+        YES if len(measured) == 2 else NO,
         "Discrimination and calibration with intervals."
-        if len(shown) == 2
+        if len(measured) == 2
         else "Discrimination or calibration is not in this report.",
-        shown[-1] if shown else "",
+        measured[-1] if measured else "",
     )
     yield _overfitting(protocol, topics)
     yield _by_topic(
@@ -339,15 +340,6 @@ def _dimensions(context: WindowContext) -> int:
 def _feature_names(window: WindowContext) -> list[str] | None:
     counts = window.of_window("event_counts")
     return None if counts is None else counts["feature"].unique().sort().to_list()
-
-
-def _worst(judgments: Sequence[Judgment]) -> Judgment | None:
-    """Return the most worrying answer of all cells, with the evidence of all of equal worry."""
-    if not judgments:
-        return None
-    worst = min(judgments, key=lambda item: _SEVERITY.index(item.answer))
-    equal = dict.fromkeys(item.evidence for item in judgments if item.answer == worst.answer)
-    return replace(worst, evidence=" ".join(equal))
 
 
 def _by_topic(
