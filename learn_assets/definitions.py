@@ -15,6 +15,7 @@ from learn_assets.defs.jobs import stage_jobs
 from learn_assets.defs.leaderboards import leaderboard_assets
 from learn_assets.defs.models import model_assets
 from learn_assets.defs.outcomes import outcome_assets
+from learn_assets.defs.quality import quality_assets
 from learn_assets.defs.resources import DevicesResource, LakeResource
 from learn_assets.defs.schedules import stage_schedules
 from learn_assets.defs.scores import risk_scores_asset
@@ -53,6 +54,7 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
             *ingest_assets(study),
             *validated_assets(study),
             *vocabulary_assets(study),
+            *quality_assets(study),
             *sql_assets(study, resources["lake"].open()),
             patient_embeddings_asset(study),
             *model_assets(study),

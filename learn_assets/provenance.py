@@ -67,7 +67,7 @@ SENSITIVITY_TABLES = ("outcome_confirmation", "care_site")
 # Whose code decides the tables of a stage, as folders and files of the package; SQL is told by the
 # hash of the dbt project, and a study by its choices.
 _SQL_CODE = ("warehouse.py", "warehouse_variables.py", "validation", "schemas", "cohort")
-DATA_CODE = (*_SQL_CODE, "sources", "synthetic", "vocabulary")
+DATA_CODE = (*_SQL_CODE, "sources", "synthetic", "vocabulary", "quality", "reporting/disclosure.py")
 WINDOW_CODE = _SQL_CODE
 EMBEDDING_CODE = ("embedding", "validation/contracts.py", "schemas", "cohort")
 # What is masked in a table is masked when it is made.
@@ -88,6 +88,7 @@ class Mark(BaseModel):
 def data_inputs(study: Study, source_fingerprint: str) -> str:
     """Return the fingerprint of all that the unpartitioned tables depend on."""
     rules: list[BaseModel] = [study.source, study.cohort, study.narratives, study.vocabulary]
+    rules += [study.quality, study.privacy]
     lists = [entry for name in sorted(study.code_lists) for entry in study.code_lists[name]]
     return _digest(
         [

@@ -25,6 +25,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "code_lists": {"index": [{"code_system": "HCPCS", "codes": ["IDY"], "match": "exact"}]}
     },
     "packaged_icd": {"vocabulary": {"packaged_icd": False}},
+    "expectation": {"quality": {"expectations": {"patient.known_sex": {"threshold": 0.5}}}},
+    "masking": {"privacy": {"minimum_cell": 20}},
 }
 
 

@@ -18,7 +18,7 @@ NAME = PACKAGE.name
 
 # Which modules of `defs/` make the tables of a stage, and what is hashed for them.
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "data_tables": (("ingest", "validated", "vocabulary", "sql"), provenance.DATA_CODE),
+    "data_tables": (("ingest", "validated", "vocabulary", "quality", "sql"), provenance.DATA_CODE),
     "cohort_tables": (("sql",), provenance.WINDOW_CODE),
     "embeddings": (("embeddings",), provenance.EMBEDDING_CODE),
     "risk_models": (

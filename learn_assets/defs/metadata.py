@@ -21,6 +21,7 @@ _GUESSABLE = (
     "subgroup_performance",
     "description_coverage",
     "unmapped_codes",
+    "data_quality",
     "time_to_event_performance",
     "nephritis_evaluation",
     "severe_outcome_evaluation",

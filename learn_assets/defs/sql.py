@@ -41,9 +41,10 @@ _ASSET_OF_SOURCE = {part: asset for asset, parts in provenance.PARTS.items() for
 class Translator(DagsterDbtTranslator):
     """Names dbt nodes as the other assets are named, and adds owner, group and column schema."""
 
-    def __init__(self, owner: str) -> None:
+    def __init__(self, owner: str, also_after: Sequence[str] = ()) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
         self.owner = owner
+        self.also_after = also_after
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: Any
@@ -53,7 +54,7 @@ class Translator(DagsterDbtTranslator):
         table = unique_id.rsplit(".", maxsplit=1)[-1]
         properties = self.get_resource_props(manifest, unique_id)
         schema = {COLUMN_SCHEMA: column_schema(table)} if table in TABLES else {}
-        return spec.replace_attributes(
+        return spec.merge_attributes(deps=self.also_after).replace_attributes(
             key=dg.AssetKey(_ASSET_OF_SOURCE.get(table, table)),
             group_name=_group(properties),
             owners=[self.owner],
@@ -74,7 +75,8 @@ def sql_assets(study: Study, lake: Lake) -> list[dg.AssetsDefinition]:
     rest = set(model_names(lake)) - windowed - vocabulary
     return [
         _sql_op(study, manifest, "vocabulary_models", vocabulary),
-        _sql_op(study, manifest, "record_models", rest),
+        # No SQL reads it: data that fail their expectations stop the cohort.
+        _sql_op(study, manifest, "record_models", rest, also_after=("data_quality",)),
         _sql_op(study, manifest, "window_models", windowed, window_partitions(study)),
     ]
 
@@ -85,13 +87,15 @@ def _sql_op(
     name: str,
     models: Iterable[str],
     partitions: dg.PartitionsDefinition | None = None,
+    *,
+    also_after: Sequence[str] = (),
 ) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
         select=" ".join(sorted(models)),
         name=name,
         partitions_def=partitions,
-        dagster_dbt_translator=Translator(study.owner),
+        dagster_dbt_translator=Translator(study.owner, also_after),
     )
     def sql(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         opened = lake.open()

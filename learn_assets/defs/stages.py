@@ -27,6 +27,7 @@ DATA_STEPS = (
     "code_list",
     "packaged_description",
     "vocabulary_models",
+    "data_quality",
     "record_models",
 )
 

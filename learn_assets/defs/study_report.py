@@ -18,6 +18,7 @@ _TABLES = (
     "description_coverage",
     "unmapped_codes",
     "care_site",
+    "data_quality",
     "window_leaderboard",
     "encoder_leaderboard",
 )

@@ -48,6 +48,7 @@ from learn_assets.study.names import (
     SurvivalLearnerName,
 )
 from learn_assets.study.progression import Study
+from learn_assets.study.quality import ExpectationChoice, QualityOptions
 from learn_assets.study.sources import (
     MedsCodeRule,
     MedsSource,
@@ -71,6 +72,7 @@ __all__ = [
     "CountOptions",
     "EncoderChoice",
     "Exclusion",
+    "ExpectationChoice",
     "ExternalModel",
     "FeatureSet",
     "Imbalance",
@@ -87,6 +89,7 @@ __all__ = [
     "OmopSource",
     "OutcomeRule",
     "PrivacyOptions",
+    "QualityOptions",
     "RecordKind",
     "ReductionOptions",
     "SensitivityAnalysis",

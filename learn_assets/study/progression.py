@@ -23,6 +23,7 @@ from learn_assets.study.models import (
     SensitivityOptions,
     SurvivalOptions,
 )
+from learn_assets.study.quality import QualityOptions
 from learn_assets.study.sources import Source, SyntheticSource
 
 
@@ -39,6 +40,7 @@ class Study(BaseStudy):
     narratives: NarrativeOptions = NarrativeOptions()
     counts: CountOptions = CountOptions()
     vocabulary: VocabularyOptions = VocabularyOptions()
+    quality: QualityOptions = QualityOptions()
     encoders: tuple[EncoderChoice, ...] = Field((EncoderChoice(id="minilm"),), min_length=1)
     models: ModelingOptions = ModelingOptions()
     survival: SurvivalOptions = SurvivalOptions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from learn_assets.evaluation.subgroups import (
 from learn_assets.evaluation.time_to_event import time_to_event_performance
 from learn_assets.lake import Lake
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.quality.suite import SUITE
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
 
@@ -347,3 +349,36 @@ def _write_data_quality(lake: Lake) -> None:
     )
     lake.write("diagnosis_quarantine", quarantine)
     lake.write("diagnosis", empty_frame("diagnosis"))
+    lake.write("data_quality", _made_up_quality())
+
+
+def _made_up_quality() -> pl.DataFrame:
+    """Return expectations of which the third fails as an error, the fourth as a warning."""
+    told = [
+        (0.99, "99.0 %", True, "warn", None),
+        (None, "all but <11", True, "error", None),
+        (0.61, "61.0 %", False, "error", None),
+        (2.0, "2", False, "warn", "2015-03, 2015-04"),
+        (None, "-", None, "warn", "there are none"),
+    ]
+    names = (
+        *("patient.known_race", "patient.known_sex", "lab_result.main_unit"),
+        *("diagnosis.months_missing", "lab_result.with_unit"),
+    )
+    suite = {item.name: item for item in SUITE}
+    rows = [
+        {
+            **asdict(suite[name]),
+            **asdict(suite[name].aspect),
+            "name": name,
+            "value": value,
+            "shown": shown,
+            "severity": severity,
+            "passed": passed,
+            "detail": detail,
+        }
+        for name, (value, shown, passed, severity, detail) in zip(names, told, strict=True)
+    ]
+    schema = empty_frame("data_quality").schema
+    order = (3, 0, 1, 2, 4)
+    return pl.DataFrame([{key: rows[at].get(key) for key in schema} for at in order], schema)

@@ -1,23 +1,116 @@
-"""Data quality: descriptions of codes, rows refused at validation, codes without a description."""
+"""Data quality: expectations, descriptions of codes, rows refused, codes without a description."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from learn_assets.quality.findings import Finding, failed, findings
+from learn_assets.quality.suite import CATEGORIES, EVENT_TABLES, Category
 from learn_assets.reporting.context import StudyContext, not_made
 from learn_assets.reporting.disclosure import shown, shown_share
-from learn_assets.reporting.document import Block, Column, Section, Table, absent
+from learn_assets.reporting.document import (
+    Block,
+    Column,
+    Facts,
+    NamedValue,
+    Paragraph,
+    Section,
+    Table,
+    absent,
+)
 from learn_assets.reporting.labels import in_words
-from learn_assets.reporting.values import Value, count, words
+from learn_assets.reporting.values import Value, count, number, words
 from learn_assets.schemas.registry import VALIDATED
+
+_ORDER = ("patient", *EVENT_TABLES)
 
 
 def data_quality(context: StudyContext) -> Section:
-    """Return coverage of descriptions, quarantine and unmapped codes of the extract."""
-    blocks = (_coverage(context), _quarantine(context), _unmapped(context))
-    return Section("data-quality", "Data quality", blocks)
+    """Return expectations, coverage of descriptions, quarantine and unmapped codes."""
+    described = (_coverage(context), _quarantine(context), _unmapped(context))
+    return Section("data-quality", "Data quality", (*_expectations(context), *described))
+
+
+def _expectations(context: StudyContext) -> Iterator[Block]:
+    """Yield what fails first, then everything else that was expected, closed."""
+    table = context.table("data_quality")
+    if table is None:
+        yield absent("Expectations of the data as a whole", not_made("data_quality"))
+        return
+    found = findings(table)
+    wrong = failed(found)
+    held = sum(finding.passed is True for finding in found)
+    counts = {
+        "Expectations": len(found),
+        "Hold": held,
+        "Fail as errors": sum(finding.is_error for finding in wrong),
+        "Fail as warnings": sum(not finding.is_error for finding in wrong),
+        "Not judged": len(found) - held - len(wrong),
+    }
+    told = tuple(NamedValue(name, number(counted, 0)) for name, counted in counts.items())
+    yield Facts("expectations", told, layout="numbers")
+    yield Paragraph(
+        "Expectations of the data as a whole, in the categories of Kahn et al. (2016); the study "
+        "may change their thresholds. Small counts are masked, so some shares are told in words.",
+        tone="quiet",
+    )
+    if wrong:
+        yield _failures(wrong)
+    for category in CATEGORIES:
+        others = [item for item in found if item.category == category and item not in wrong]
+        if others:
+            yield _others(category, others)
+
+
+_TABLE = Column("table", "Table", numeric=False)
+_FINDING = (
+    Column("measure", "Measured", numeric=False),
+    Column("found", "Found"),
+    Column("expected", "Expected"),
+    Column("result", "Result", numeric=False),
+)
+
+
+def _failures(wrong: Sequence[Finding]) -> Table:
+    return Table(
+        "expectations-failed",
+        "Expectations of the data that fail, errors first",
+        (_TABLE, *_FINDING, Column("category", "Category", numeric=False)),
+        tuple((*_finding(item), words(in_words(item.category))) for item in wrong),
+    )
+
+
+def _others(category: Category, others: Sequence[Finding]) -> Table:
+    order = sorted(others, key=lambda item: _ORDER.index(item.table))
+    return Table(
+        f"expectations-{category}",
+        f"{in_words(category)}: other expectations",
+        (_TABLE, *_FINDING),
+        tuple(_finding(item) for item in order),
+        grouped=True,
+        folded=True,
+    )
+
+
+def _finding(item: Finding) -> tuple[Value, ...]:
+    return (
+        words(in_words(item.table)),
+        words(in_words(item.measure)),
+        Value(item.shown, item.value),
+        Value(item.expected, item.threshold),
+        words(_result(item)),
+    )
+
+
+def _result(finding: Finding) -> str:
+    if finding.passed is None:
+        return f"not judged: {finding.detail}"
+    if finding.passed:
+        return "holds"
+    verdict = "error" if finding.is_error else "warning"
+    return f"{verdict}: {finding.detail}" if finding.detail else verdict
 
 
 def _coverage(context: StudyContext) -> Block:

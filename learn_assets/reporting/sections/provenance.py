@@ -36,11 +36,12 @@ FINGERPRINTED = (*VALIDATED, "index_events", "narratives")
 FINGERPRINTED_WINDOW = ("cohort", "event_counts", "latest_measurement")
 FINGERPRINTED_CELL = ("patient_embeddings", "cross_validation", "risk_scores")
 REPORT_CODE = (
-    *("sources", "synthetic", "validation", "vocabulary", "schemas", "cohort"),
+    *("sources", "synthetic", "validation", "vocabulary", "quality", "schemas", "cohort"),
     *("embedding", "modeling", "evaluation", "reporting", "warehouse.py", "warehouse_variables.py"),
 )
 _PACKAGES = (
-    *("dagster", "dbt-core", "dbt-duckdb", "duckdb", "polars", "pandera", "numpy", "scipy"),
+    *("dagster", "dbt-core", "dbt-duckdb", "duckdb", "polars", "pandera", "great-expectations"),
+    *("numpy", "scipy"),
     *("scikit-learn", "scikit-survival", "imbalanced-learn", "xgboost", "xgboost-cpu", "optuna"),
     *("torch", "transformers", "sentence-transformers", "openvino", "matplotlib"),
 )
