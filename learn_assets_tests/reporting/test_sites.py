@@ -77,7 +77,8 @@ def test_the_section_shows_sites_and_summary_and_hides_what_is_withheld(
     ]
     (figure,) = [block for block in shown.blocks if isinstance(block, Figure)]
     assert figure.key == "site_holdout-learn"
-    by_site, over_all = (block for block in shown.blocks if isinstance(block, Table))
+    over_all, by_site = (block for block in shown.blocks if isinstance(block, Table))
+    assert by_site.folded
     rows = {(row[0].text, row[2].text): row for row in by_site.rows}
     assert len(rows) == 8
     assert [value.text for value in rows["Age and sex", "east"][3:7]] == [

@@ -48,9 +48,9 @@ def sites(cell: CellContext) -> Section:
         return cell.without("sites", _TITLE, not_made("site_holdout"))
     if frame.is_empty():
         return cell.without("sites", _TITLE, _why_none(cell))
-    return cell.section(
-        "sites", _TITLE, _lead(frame), *_forests(cell, frame), _by_site(frame), _over_all(frame)
-    )
+    drawn = _forests(cell, frame)
+    tables = (_over_all(frame), _by_site(frame, folded=bool(drawn)))
+    return cell.section("sites", _TITLE, _lead(frame), *drawn, *tables)
 
 
 def _why_none(cell: CellContext) -> str:
@@ -109,7 +109,7 @@ def _series(own: pl.DataFrame) -> tuple[Series, ...]:
     )
 
 
-def _by_site(frame: pl.DataFrame) -> Table:
+def _by_site(frame: pl.DataFrame, *, folded: bool) -> Table:
     at_sites = frame.filter(pl.col("care_site").is_not_null())
     names = at_sites["care_site"].unique().sort().to_list()
     return Table(
@@ -139,6 +139,7 @@ def _by_site(frame: pl.DataFrame) -> Table:
         "learn from other numbers of patients. The difference compares pairs of one fold. A dash "
         "stands where a small count could be worked out, or no estimate exists.",
         grouped=True,
+        folded=folded,
     )
 
 
