@@ -28,7 +28,8 @@ def inline_svg(document: str, identifier: str, title: str, alternative: str) -> 
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = svg.replace("xlink:href", "href")
     svg = _renamed(svg, identifier)
-    svg = _LONG_NUMBER.sub(lambda found: _short(found[0]), svg)
+    # Only inside tags: a number that is written in a figure keeps its digits.
+    svg = re.sub(r"<[^>]*>", lambda tag: _LONG_NUMBER.sub(_short, tag[0]), svg)
     svg = re.sub(r' transform="rotate\(-0 [^"]*"', "", svg)
     svg = re.sub(r' d="([^"]*)"', lambda found: f' d="{_short_path(found[1])}"', svg)
     svg = re.sub(r' style="([^"]*)"', lambda found: _short_style(found[1]), svg)
@@ -61,8 +62,8 @@ def _renamed(svg: str, identifier: str) -> str:
     return re.sub(r' href="#([^"]+)"', lambda found: f' href="#{names[found[1]]}"', svg)
 
 
-def _short(number: str) -> str:
-    text = f"{float(number):.2f}".rstrip("0").rstrip(".")
+def _short(number: re.Match[str]) -> str:
+    text = f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 

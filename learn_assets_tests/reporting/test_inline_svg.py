@@ -24,6 +24,7 @@ def document() -> str:
         axes.plot([0, 1, 2], [0.123456, 1.0, 0.5], marker="o", label="A & B < C")
         axes.fill_between([0, 1, 2], [0, 0, 0], [1, 2, 1], alpha=0.2)
         axes.text(1, 0.5, "turned", rotation=90)
+        axes.text(0, 0.5, "+0.144 [+0.071, +0.200]")
         axes.legend()
         target = StringIO()
         figure.savefig(target, format="svg", metadata={"Date": None})
@@ -55,7 +56,7 @@ def test_paths_and_words_are_those_of_the_document(
         ["".join(text.itertext()) for text in drawn(root, "text")] for root in (whole, element)
     ]
     assert texts[0] == texts[1]
-    assert "turned" in texts[1]
+    assert {"turned", "+0.144 [+0.071, +0.200]"} <= set(texts[1])
 
 
 def test_what_turns_a_text_or_colors_a_line_is_kept(element: ElementTree.Element) -> None:
