@@ -13,10 +13,17 @@ from pydantic import ValidationError
 
 from learn_assets.lake import Lake
 from learn_assets.sources.files import SourceError
-from learn_assets.sources.ingest import RAW_TABLES, ingest_table, source_fingerprint
+from learn_assets.sources.ingest import (
+    RAW_TABLES,
+    ingest_rxnorm,
+    ingest_table,
+    source_fingerprint,
+)
 from learn_assets.sources.meds_codes import PACKAGED_RULES, Meaning, meaning_of
-from learn_assets.study import MedsCodeRule, Study
+from learn_assets.study import MedsCodeRule, MedsSource, Study, SyntheticSource
+from learn_assets.study_file import load_study
 from learn_assets.validation.contracts import check_table
+from learn_assets_tests.canonical import assert_no_failed_tests, run_all, write_vocabulary
 from learn_assets_tests.extracts import load, study_of
 
 EVENTS = ("diagnosis", "procedure", "medication", "lab_result")
@@ -231,6 +238,35 @@ def test_a_site_reads_alike_in_its_own_layout_and_as_meds(tmp_path: Path) -> Non
         assert found.sort(pl.all()).equals(expected.sort(pl.all())), table
         assert check_table(lake.path(table), table).passed
     assert set(lake.read("terminology").rows()) <= set(own.read("terminology").rows())
+
+
+@pytest.mark.slow
+def test_cohort_and_features_are_those_of_the_sites_own_layout(tmp_path: Path) -> None:
+    source = {"format": "synthetic", "patients": 120, "dirty_share": 0.0}
+    demo = load_study("demo")
+    study = demo.model_copy(update={"source": SyntheticSource.model_validate(source)})
+    own, lake = Lake(tmp_path / "own"), Lake(tmp_path / "lake")
+    tables_of(study, own)
+    ids = as_meds(own, tmp_path / "meds")
+    rxnorm = own.folder("source") / "site" / "rxnorm"
+    meds = MedsSource(format="meds", folder=tmp_path / "meds", rxnorm=rxnorm)
+    tables_of(study.model_copy(update={"source": meds}), lake)
+    for table, window in (
+        *(("index_events", None), ("int_event_counts", None), ("code_description", None)),
+        *(("cohort", study.windows[0]), ("attrition", study.windows[0])),
+    ):
+        expected, found = (place.read(table, window) for place in (own, lake))
+        if "patient_id" in expected.columns:
+            expected = expected.with_columns(pl.col("patient_id").replace_strict(ids))
+        assert found.sort(pl.all()).equals(expected.sort(pl.all())), table
+        assert found.height
+
+
+def tables_of(study: Study, lake: Lake) -> None:
+    load(study, lake, *RAW_TABLES)
+    ingest_rxnorm(study, lake)
+    write_vocabulary(study, lake)
+    assert_no_failed_tests(run_all(study, lake))
 
 
 def test_a_code_means_what_the_first_rule_says() -> None:
