@@ -53,6 +53,8 @@ class _ParsedProject:
 # dbtRunner keeps flags, adapters and the event bus in module globals.
 _DBT_LOCK = threading.Lock()
 _PARSED: dict[str, _ParsedProject] = {}
+# Reading a manifest back takes a fifth of a second, and its names are asked for often.
+_NAMES: dict[str, dict[str, bool]] = {}
 
 
 class WarehouseError(RuntimeError):
@@ -141,16 +143,12 @@ def manifest_path(lake: Lake) -> Path:
 
 def model_names(lake: Lake) -> tuple[str, ...]:
     """Return the models that become tables, sorted by name."""
-    with _DBT_LOCK:
-        manifest = _kept_manifest(lake)
-    return tuple(sorted(node.name for node in _models(manifest).values()))
+    return tuple(sorted(_kept_names(lake)))
 
 
 def windowed_models(lake: Lake) -> tuple[str, ...]:
     """Return the models that have one table a window, sorted by name."""
-    with _DBT_LOCK:
-        manifest = _kept_manifest(lake)
-    return tuple(sorted(n.name for n in _models(manifest).values() if _is_windowed(n)))
+    return tuple(sorted(name for name, windowed in _kept_names(lake).items() if windowed))
 
 
 def run_models(
@@ -207,6 +205,16 @@ def _kept_manifest(lake: Lake) -> Manifest:
     )
     manifest.build_flat_graph()
     return cast("Manifest", manifest)
+
+
+def _kept_names(lake: Lake) -> dict[str, bool]:
+    """Return the models that become tables, and whether each has one table a window."""
+    key = _manifest_key()
+    with _DBT_LOCK:
+        if key not in _NAMES:
+            models = _models(_kept_manifest(lake)).values()
+            _NAMES[key] = {node.name: _is_windowed(node) for node in models}
+        return _NAMES[key]
 
 
 def _kept_project(lake: Lake) -> _ParsedProject:

@@ -132,7 +132,7 @@ def test_masking_is_part_of_what_a_cell_is_made_from() -> None:
     assert not is_part(disclosure, provenance.EMBEDDING_CODE)
 
 
-@pytest.mark.parametrize("code", {code for _, code in STAGES.values()})
+@pytest.mark.parametrize("code", sorted({code for _, code in STAGES.values()}))
 def test_what_is_hashed_exists(code: tuple[str, ...]) -> None:
     assert [part for part in code if not (PACKAGE / part).exists()] == []
 

@@ -12,7 +12,7 @@ from learn_assets.cohort.windows import Window
 from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, shown_count, table_result
 from learn_assets.defs.partitions import window_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import begin_step, data_run
+from learn_assets.defs.stages import begin_step, data_inputs
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import TABLES
@@ -152,7 +152,7 @@ def _warn(
 
 def _inputs(study: Study, lake: Lake, window: Window | None) -> str:
     if window is None:
-        return data_run(study, lake).inputs
+        return data_inputs(study, lake)
     return provenance.window_inputs(study, lake, window)
 
 

@@ -62,9 +62,14 @@ def source_state(study: Study, lake: Lake) -> str:
 
 def data_run(study: Study, lake: Lake) -> StageRun:
     """Return the run of the unpartitioned tables."""
-    inputs = provenance.data_inputs(study, source_state(study, lake))
+    inputs = data_inputs(study, lake)
     current = provenance.is_current(lake, DATA_STEPS, inputs, checked=TABLES)
     return StageRun(jobs.DATA_TABLES, inputs, current)
+
+
+def data_inputs(study: Study, lake: Lake) -> str:
+    """Return the fingerprint of all that the unpartitioned tables are made from."""
+    return provenance.data_inputs(study, source_state(study, lake))
 
 
 def window_runs(study: Study, lake: Lake) -> list[StageRun]:
@@ -199,7 +204,7 @@ def data_step(
 ) -> Iterator[Lake]:
     """Yield the lake to a step without partitions; mark it when it ends well."""
     lake = resource.open()
-    finish = begin_step(context, lake, data_run(study, lake).inputs)
+    finish = begin_step(context, lake, data_inputs(study, lake))
     with values_hidden():
         yield lake
     finish()

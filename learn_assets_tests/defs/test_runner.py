@@ -62,6 +62,7 @@ def test_a_second_run_does_nothing(copied: MadeStudy, definitions: dg.Definition
     assert table_stamps(copied.lake) == before
 
 
+@pytest.mark.slow
 def test_another_seed_of_the_models_remakes_the_cells_alone(copied: MadeStudy) -> None:
     models = {"learners": ["elastic_net"], "folds": 2, "seed": 9}
     other = MadeStudy(tiny_study(models=models), copied.home)
@@ -77,6 +78,7 @@ def test_another_seed_of_the_models_remakes_the_cells_alone(copied: MadeStudy) -
     assert other.latest("patient_embeddings", other.cell_key(0))["chunks_embedded"] == 0
 
 
+@pytest.mark.slow
 def test_a_failing_cell_leaves_the_others_untouched(copied: MadeStudy) -> None:
     models = {"learners": ["elastic_net"], "folds": 2, "seed": 9}
     other = MadeStudy(tiny_study(models=models), copied.home)
@@ -102,6 +104,7 @@ def test_a_failing_cell_leaves_the_others_untouched(copied: MadeStudy) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_window_added_later_runs_alone(copied: MadeStudy) -> None:
     other = MadeStudy(tiny_study(windows=[LONG, SHORT, NEW]), copied.home)
     before = table_stamps(copied.lake)
@@ -118,6 +121,7 @@ def test_a_window_added_later_runs_alone(copied: MadeStudy) -> None:
     assert other.latest("patient_embeddings", other.cell_key(2))["chunks_embedded"] == 0
 
 
+@pytest.mark.slow
 def test_nobody_in_a_window_is_a_result_and_no_failure(copied: MadeStudy) -> None:
     other = MadeStudy(tiny_study(windows=[LONG, IMPOSSIBLE]), copied.home)
     outcomes = statuses(other.materialize())
@@ -161,12 +165,14 @@ def test_a_job_runs_one_cell(copied: MadeStudy, definitions: dg.Definitions) -> 
     assert keys == {copied.cell_key(1)}
 
 
-def test_a_bundle_that_vanished_is_made_again(copied: MadeStudy) -> None:
+def test_a_bundle_that_vanished_is_made_again(
+    copied: MadeStudy, definitions: dg.Definitions
+) -> None:
     window = copied.study.windows[0]
     bundle = copied.lake.folder("model_bundle", window, ENCODER) / "bundle" / "manifest.json"
     assert json.loads(bundle.read_text(encoding="utf-8"))
     bundle.unlink()
-    outcomes = statuses(copied.materialize())
+    outcomes = statuses(copied.materialize(definitions))
     assert outcomes[copied.cell_label(0)] == "made"
     assert outcomes[copied.cell_label(1)] == "current"
     assert bundle.exists()

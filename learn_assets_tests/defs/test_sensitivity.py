@@ -115,7 +115,7 @@ def test_a_cell_of_an_older_run_is_not_chosen_from_and_stops_nobody(copied: Made
 
 def test_more_repeats_and_other_questions_train_nothing_again(copied: MadeStudy) -> None:
     models = {"learners": ["elastic_net"], "folds": 2, "repeats": 2}
-    asked = {"analyses": ["imbalance"]}
+    asked = {"analyses": ["temporal"]}
     other = MadeStudy(tiny_study(models=models, sensitivity=asked), copied.home)
     outcomes = statuses(other.materialize())
     made = {label for label, status in outcomes.items() if status == "made"}
@@ -123,7 +123,7 @@ def test_more_repeats_and_other_questions_train_nothing_again(copied: MadeStudy)
     repeats = read(other, "repeated_cross_validation")
     assert repeats["repeat"].drop_nulls().unique().sort().to_list() == [1, 2]
     assert repeats.filter(pl.col("repeat").is_null())["standard_deviation"].null_count() == 0
-    for table in ("temporal_validation", "learning_curve", "nested_selection", "site_holdout"):
+    for table in ("imbalance_sensitivity", "learning_curve", "nested_selection", "site_holdout"):
         assert read(other, table).is_empty()
         assert "sensitivity.analyses" in other.latest(table, other.cell_key(0))["empty_because"]
     boards = other.lake.read("window_leaderboard")

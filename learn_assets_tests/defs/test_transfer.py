@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from learn_assets import __main__ as command_line
+from learn_assets.defs.stages import cell_runs, transfer_runs
 from learn_assets.schemas import empty_frame
 from learn_assets_tests.defs.made import (
     ENCODER,
@@ -90,12 +91,14 @@ def test_another_bundle_under_the_same_name_is_evaluated_again(
     copied: MadeStudy, bundle: Path
 ) -> None:
     other = receiving(copied, bundle)
-    other.materialize()
+    assert other.run_job("transfer", window=0).success
+    assert transfer_runs(other.study, other.lake)[0].current
     manifest = bundle / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"tiny"', '"elsewhere"'))
-    outcomes = statuses(other.materialize())
-    assert outcomes[f"transfer {other.cell_key(0)}"] == "made"
-    assert outcomes[other.cell_label(0)] == "current"
+    assert not transfer_runs(other.study, other.lake)[0].current
+    assert cell_runs(other.study, other.lake)[0].current
+    assert other.run_job("transfer", window=0).success
+    assert transfer_runs(other.study, other.lake)[0].current
 
 
 @pytest.mark.parametrize("spoil", ["altered", "incomplete", "another", "window"])
