@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -10,7 +11,7 @@ from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.performance import ModelCurves, curves
 from learn_assets.lake import Lake
 from learn_assets.reporting.labels import feature_set_rank
-from learn_assets.reporting.values import Estimate
+from learn_assets.reporting.values import Estimate, count_of
 from learn_assets.study import EncoderChoice, Study
 
 
@@ -40,6 +41,15 @@ class CellResults:
             if curve.learner == learner and curve.feature_set in order
         ]
         return tuple(sorted(known, key=lambda curve: order.index(curve.feature_set)))
+
+
+def sizes(metrics: Mapping[str, Estimate]) -> str:
+    """Return `, on 667 patients (133 cases)`, as far as it may be told; empty when it may not."""
+    patients, cases = count_of(metrics.get("n")), count_of(metrics.get("cases"))
+    if patients.number is None:
+        return ""
+    among = "" if cases.number is None else f" ({cases.text} cases)"
+    return f", on {patients.text} patients{among}"
 
 
 def stored_table(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from learn_assets.reporting.cohort_numbers import CohortNumbers
-from learn_assets.reporting.comparison_words import comparison_results
+from learn_assets.reporting.comparison_words import comparison_results, model_label
 from learn_assets.reporting.context import CellContext, StudyContext, anchor_of
 from learn_assets.reporting.document import Block, Bullets, Column, Paragraph, Section, Table
-from learn_assets.reporting.estimates import CellResults
+from learn_assets.reporting.estimates import CellResults, sizes
 from learn_assets.reporting.labels import feature_set_label, in_words, learner_label_inside
 from learn_assets.reporting.sections.comparisons import told
 from learn_assets.reporting.sections.long_tables import estimate_of, rows_of, shown_model
@@ -47,10 +47,10 @@ def overview(
 
 
 def _findings(cell: FinishedCell) -> list[str]:
-    """Return what the planned comparisons of LEARN and the severe outcomes say of one cell."""
+    """Return the reference model's performance, comparisons of LEARN and severe outcomes."""
     context = cell.context
     place = f"{window_heading(context.window)}, {context.encoder.id}"
-    found = []
+    found = [f"{place}. {text}" for text in _performance(cell)]
     frame = context.of_cell("comparisons")
     if frame is not None:
         tested = [row for row in comparison_results(frame) if row.method == "delong"]
@@ -58,6 +58,26 @@ def _findings(cell: FinishedCell) -> list[str]:
         found += [f"{place}. {text}" for text in told(context, own, len(tested))]
     severe = _severe(context)
     return [*found, f"{place}. {severe}"] if severe else found
+
+
+def _performance(cell: FinishedCell) -> list[str]:
+    """Return discrimination and calibration of the reference model; nothing without it."""
+    reference = cell.context.reference
+    models = [
+        model
+        for model in cell.results.models
+        if (model.feature_set, model.learner) == (reference.feature_set, reference.learner)
+    ]
+    if not models or "auroc" not in models[0].metrics:
+        return []
+    metrics = models[0].metrics
+    told = [
+        f"AUROC {estimate(metrics['auroc'], 3).text}",
+        f"calibration slope {estimate(metrics.get('calibration_slope'), 2).text}",
+        f"intercept {estimate(metrics.get('calibration_intercept'), 2).text}",
+        f"Brier score {estimate(metrics.get('brier'), 3).text}",
+    ]
+    return [f"{model_label(reference)}, out of fold{sizes(metrics)}: {', '.join(told)}."]
 
 
 def _severe(context: CellContext) -> str | None:

@@ -8,7 +8,7 @@ from learn_assets.evaluation.performance import ModelCurves
 from learn_assets.reporting import figures
 from learn_assets.reporting.context import CellContext, not_made
 from learn_assets.reporting.document import Block, Column, Figure, Paragraph, Section, Series, Table
-from learn_assets.reporting.estimates import CellResults, ModelResult
+from learn_assets.reporting.estimates import CellResults, ModelResult, sizes
 from learn_assets.reporting.labels import (
     feature_set_label,
     learner_label,
@@ -190,7 +190,7 @@ def _ladder_table(models: Sequence[ModelResult]) -> Table:
         rows.append((*_model_cells(model), *cells))
     return Table(
         "performance",
-        "Performance of every model with 95 % intervals, out of fold",
+        f"Performance of every model with 95 % intervals, out of fold{sizes(models[0].metrics)}",
         (*_MODEL_COLUMNS, *columns),
         tuple(rows),
         grouped=True,
