@@ -65,6 +65,7 @@ def comparison_results(comparisons: pl.DataFrame) -> tuple[ComparisonResult, ...
 def sentence(result: ComparisonResult, tests: int) -> str:
     """Return who wins, by how much, and whether the interval leaves zero out, in words.
 
+    A difference that does not stand after correction is no win: the better one `may` be better.
     tests: how many comparisons Holm's correction counted.
     """
     metric = _METRICS.get(result.metric, result.metric)
@@ -80,8 +81,9 @@ def sentence(result: ComparisonResult, tests: int) -> str:
     direction = "lower" if result.metric in FALLING_METRICS else "higher"
     sizes = sorted(abs(limit) for limit in (result.lower, result.upper) if limit is not None)
     method = _METHODS.get(result.method, result.method)
+    verb = "wins over" if _stands(result) else "may be better than"
     return (
-        f"{model_label(winner)} wins over {model_label(loser)}: {metric} {direction} by "
+        f"{model_label(winner)} {verb} {model_label(loser)}: {metric} {direction} by "
         f"{abs(result.difference):.3f} (95 % interval {sizes[0]:.3f} to {sizes[-1]:.3f} by "
         f"{method}, which excludes zero){_correction(result, tests)}."
     )
@@ -125,10 +127,17 @@ def _limits(result: ComparisonResult) -> str:
 def _correction(result: ComparisonResult, tests: int) -> str:
     if result.p_value_holm is None:
         return ""
-    # 0.05 goes with the 95 % intervals.
-    held = "stands" if result.p_value_holm < 0.05 else "does not stand"
     text = f"Holm p over {tests} comparisons {_p(result.p_value_holm)}"
-    return f"; it {held} after correction ({text})" if result.winner else f"; {text}"
+    if result.winner is None:
+        return f"; {text}"
+    held = "it stands" if _stands(result) else "but it does not stand"
+    return f"; {held} after correction ({text})"
+
+
+def _stands(result: ComparisonResult) -> bool:
+    """Return whether a difference survives Holm's correction; one that has none is as it is."""
+    # 0.05 goes with the 95 % intervals.
+    return result.p_value_holm is None or result.p_value_holm < 0.05
 
 
 def _p(value: float | None) -> str:

@@ -161,7 +161,9 @@ def _limits(study: Study) -> Iterable[str]:
     yield (
         "Patients whose records end before the window closes, or whose outcome comes within the "
         "buffer period, have no label and are missing from the binary models; if they leave care "
-        "because of their risk, estimates are biased."
+        "because of their risk, estimates are biased. A patient whose window ends after the data "
+        "can only be a case; how far labels depend on the date is computed under risk of bias "
+        "(4.6b)."
     )
     yield (
         f"Counts from 1 to {study.privacy.minimum_cell - 1} are masked, and so are counts that "

@@ -315,7 +315,9 @@ def test_words_say_who_wins_by_how_much_and_what_correction_leaves() -> None:
     assert "wins over Counts" in won
     assert "0.050 to 0.150" in won
     assert "stands after correction" in won
-    assert "does not stand" in sentence(result("auroc", 0.1, 0.05, 0.2), 12)
+    uncorrected = sentence(result("auroc", 0.1, 0.05, 0.2), 12)
+    assert "does not stand" in uncorrected
+    assert "wins" not in uncorrected
     lost = sentence(result("brier", 0.1, 0.05, None), 12)
     assert lost.startswith("Counts")
     assert "lower by 0.100" in lost

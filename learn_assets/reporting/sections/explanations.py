@@ -75,6 +75,7 @@ def _figure(cell: CellContext, rows: Sequence[ExplanationRow]) -> Block | None:
 
 def _table(rows: Sequence[ExplanationRow]) -> Table:
     first = rows[0]
+    directed = any(row.direction is not None for row in rows)
     return Table(
         f"explanations_table-{_name(first)}",
         f"{_METHODS[first.method]}; {_model(first)}",
@@ -82,18 +83,20 @@ def _table(rows: Sequence[ExplanationRow]) -> Table:
             Column("kind", "Kind", numeric=False),
             Column("subject", "What", numeric=False),
             Column("importance", "Importance"),
-            Column("direction", "Direction"),
+            *([Column("direction", "Direction")] if directed else []),
         ),
         tuple(
             (
                 words(KIND_WORDS.get(row.kind, in_words(row.kind))),
                 words(row.words),
                 estimate(Estimate(row.estimate or 0.0, row.lower, row.upper), 4),
-                number(row.direction, 2, signed=True),
+                *([number(row.direction, 2, signed=True)] if directed else []),
             )
             for row in rows
         ),
-        note="Direction: above 0 when more of it goes with a higher predicted risk.",
+        note="Direction: above 0 when more of it goes with a higher predicted risk."
+        if directed
+        else "",
         folded=True,
     )
 

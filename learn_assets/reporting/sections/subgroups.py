@@ -45,7 +45,7 @@ def subgroups(cell: CellContext) -> Section:
         "subgroups",
         _TITLE,
         _figure(cell, rows),
-        _table(rows, model_label(model)),
+        _table(rows, model_label(model), cell.study.evaluation.specificities[0]),
         _differences(rows),
         quiet(note_of_reasons(own)),
     )
@@ -69,7 +69,7 @@ def _figure(cell: CellContext, rows: Sequence[SubgroupRow]) -> Block | None:
     )
 
 
-def _table(rows: Sequence[SubgroupRow], model: str) -> Table:
+def _table(rows: Sequence[SubgroupRow], model: str, specificity: float) -> Table:
     places = dict.fromkeys((row.attribute, row.group) for row in rows)
     return Table(
         "subgroups",
@@ -97,8 +97,8 @@ def _table(rows: Sequence[SubgroupRow], model: str) -> Table:
             )
             for attribute, group in places
         ),
-        note="Sensitivity and specificity at the threshold that gives all patients of a fold the "
-        "first specificity of the study.",
+        note="Sensitivity and specificity at the threshold that gives all patients of a fold a "
+        f"specificity of {specificity:.2f}.",
         grouped=True,
     )
 

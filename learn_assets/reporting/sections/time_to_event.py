@@ -156,7 +156,7 @@ def _sizes(cell: CellContext, frame: pl.DataFrame) -> Facts:
         "followed",
         (
             NamedValue("Patients followed", count_of(single(own, "patients"))),
-            NamedValue("Outcomes", count_of(single(own, "events"))),
+            NamedValue("Outcomes at any time", count_of(single(own, "events"))),
             NamedValue("Deaths first", count_of(single(own, "deaths"))),
             NamedValue(
                 f"Risk by day {cell.window.follow_up_period:,}", share(single(own, "observed_risk"))
