@@ -1,7 +1,7 @@
 """Content: what the kept records of a site say as a whole - patients, codes, drugs, results.
 
-What belongs here: aggregates over canonical tables. Each streams over the columns it needs; what is
-held grows with months, codes and patients, never with records.
+What belongs here: aggregates over canonical tables. What they hold in memory grows with patients,
+codes and months, never with records.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import polars as pl
 
 from learn_assets.lake import Lake
 from learn_assets.quality.codes import has_form, sex_of
+from learn_assets.quality.counting import records_by, records_by_sex
 from learn_assets.quality.measure import Measure, nothing, share
 from learn_assets.quality.suite import EVENT_TABLES
 
 OLDEST = 110
 DAYS_A_YEAR = 365.25
+RECORDS = pl.col("records")
 _DRUG_SYSTEMS = ("RxNorm", "NDC")
 
 
@@ -59,9 +61,9 @@ def record_measures(lake: Lake, least: int) -> dict[str, Measure]:
         counts = {
             **_counts(lake.scan(table), records=pl.len(), new_year=new_year),
             **_counts(
-                _codes(lake, table),
-                judged=pl.col("len").filter(formed.is_not_null()).sum(),
-                formed=pl.col("len").filter(formed).sum(),
+                records_by(lake, table, "code_system", "code").lazy(),
+                judged=RECORDS.filter(formed.is_not_null()).sum(),
+                formed=RECORDS.filter(formed).sum(),
             ),
         }
         records = counts["records"]
@@ -77,29 +79,27 @@ def record_measures(lake: Lake, least: int) -> dict[str, Measure]:
 
 def diagnosis_measures(lake: Lake, least: int) -> dict[str, Measure]:
     """Return how many diagnoses of one sex alone are of a patient of that sex."""
-    expected = sex_of(pl.col("code_system"), pl.col("code")).alias("expected")
-    of_one_sex = _codes(lake, "diagnosis").with_columns(expected).drop_nulls("expected")
-    known = lake.scan("patient").filter(pl.col("sex") != "U").select("patient_id", "sex")
+    expected = sex_of(pl.col("code_system"), pl.col("code"))
+    judged = expected.is_not_null() & (pl.col("sex") != "U")
     counts = _counts(
-        lake.scan("diagnosis")
-        .join(of_one_sex, on=["code_system", "code"])
-        .join(known, on="patient_id"),
-        records=pl.len(),
-        right=(pl.col("sex") == pl.col("expected")).sum(),
+        records_by_sex(lake, "diagnosis", "code_system", "code").lazy().filter(judged),
+        records=RECORDS.sum(),
+        right=RECORDS.filter(pl.col("sex") == expected).sum(),
     )
     return {"diagnosis.plausible_sex": share(counts["right"], counts["records"], least=least)}
 
 
 def medication_measures(lake: Lake, least: int) -> dict[str, Measure]:
     """Return how many drug records have a concept and an ingredient of RxNorm."""
-    drugs = lake.scan("normalized_medication").filter(pl.col("code_system").is_in(_DRUG_SYSTEMS))
-    by_concept = drugs.group_by("rxcui").len()
+    drugs = records_by(lake, "normalized_medication", "code_system", "rxcui").lazy()
     named = lake.scan("rxnorm_name").select("rxcui", "ingredient_rxcui")
     counts = _counts(
-        by_concept.join(named, on="rxcui", how="left"),
-        records=pl.col("len").sum(),
-        concept=pl.col("len").filter(pl.col("rxcui").is_not_null()).sum(),
-        ingredient=pl.col("len").filter(pl.col("ingredient_rxcui").is_not_null()).sum(),
+        drugs.filter(pl.col("code_system").is_in(_DRUG_SYSTEMS)).join(
+            named, on="rxcui", how="left"
+        ),
+        records=RECORDS.sum(),
+        concept=RECORDS.filter(pl.col("rxcui").is_not_null()).sum(),
+        ingredient=RECORDS.filter(pl.col("ingredient_rxcui").is_not_null()).sum(),
     )
     known = _counts(named, ingredients=pl.col("ingredient_rxcui").count())["ingredients"]
     records = counts["records"]
@@ -113,24 +113,16 @@ def medication_measures(lake: Lake, least: int) -> dict[str, Measure]:
 
 def lab_result_measures(lake: Lake, least: int) -> dict[str, Measure]:
     """Return how complete and consistent results, numbers and units are."""
-    results = lake.scan("lab_result")
-    number, unit = pl.col("value_number"), pl.col("unit")
+    number = pl.col("value_number")
     counts = _counts(
-        results,
+        lake.scan("lab_result"),
         results=pl.len(),
         valued=(number.is_not_null() | pl.col("value_text").is_not_null()).sum(),
         numbers=number.count(),
-        with_unit=(number.is_not_null() & unit.is_not_null()).sum(),
+        with_unit=(number.is_not_null() & pl.col("unit").is_not_null()).sum(),
         not_negative=(number >= 0).sum(),
     )
-    units = (
-        results.filter(number.is_not_null() & unit.is_not_null())
-        .group_by("code_system", "code", "unit")
-        .len()
-        .group_by("code_system", "code")
-        .agg(pl.col("len").max())
-    )
-    main = _counts(units, main=pl.col("len").sum())["main"]
+    main = _counts(_units(lake), main=RECORDS.sum())["main"]
     numbers = counts["numbers"]
     return {
         "lab_result.with_value": share(counts["valued"], counts["results"], least=least),
@@ -140,9 +132,16 @@ def lab_result_measures(lake: Lake, least: int) -> dict[str, Measure]:
     }
 
 
-def _codes(lake: Lake, table: str) -> pl.LazyFrame:
-    """Return distinct codes with their records: looking at each once is enough."""
-    return lake.scan(table).group_by("code_system", "code").len()
+def _units(lake: Lake) -> pl.LazyFrame:
+    """Return the numbers that are in the most frequent unit of each code."""
+    code = ("code_system", "code")
+    return (
+        records_by(lake, "lab_result", *code, "unit", where="value_number is not null")
+        .lazy()
+        .drop_nulls("unit")
+        .group_by(code)
+        .agg(RECORDS.max())
+    )
 
 
 def _patient_years(lake: Lake) -> float:

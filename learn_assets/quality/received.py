@@ -12,6 +12,7 @@ from types import MappingProxyType
 import polars as pl
 
 from learn_assets.lake import Lake
+from learn_assets.quality.counting import records_by
 from learn_assets.quality.measure import Measure, share
 from learn_assets.quality.suite import EVENT_TABLES
 from learn_assets.reporting.disclosure import shown_parts
@@ -53,8 +54,8 @@ def received_measures(lake: Lake, minimum_cell: int) -> dict[str, Measure]:
 def _of_table(
     lake: Lake, table: str, groups: Mapping[str, tuple[Reason, ...]], minimum_cell: int
 ) -> dict[str, Measure]:
-    refused = lake.scan(f"{table}_quarantine").group_by("reason").len().collect(engine="streaming")
-    reasons = {str(reason): int(rows) for reason, rows in refused.sort("reason").iter_rows()}
+    refused = records_by(lake, f"{table}_quarantine", "reason").sort("reason")
+    reasons = {str(reason): int(rows) for reason, rows in refused.iter_rows()}
     kept = lake.scan(table).select(pl.len()).collect().item()
     received = kept + sum(reasons.values())
     parts = {key: sum(reasons.pop(reason, 0) for reason in of) for key, of in groups.items()}
