@@ -12,7 +12,7 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import CellStep, cell_step
 from learn_assets.embedding.past_records import remaining_vectors
 from learn_assets.evaluation.explanations import ExplanationOptions, Explanations, explain
-from learn_assets.evaluation.feature_words import feature_words
+from learn_assets.evaluation.feature_words import DESCRIPTIONS, feature_words
 from learn_assets.evaluation.net_benefit import net_benefit
 from learn_assets.evaluation.occlusion import Occlusion, count_occlusions, text_occlusions
 from learn_assets.evaluation.subgroups import (
@@ -175,7 +175,6 @@ def _explained(study: Study, step: CellStep) -> Explanations:
         study, step.lake, step.window, step.encoder, blocks.patient_ids.tolist()
     ):
         occlusions += text_occlusions(blocks, left)
-    tables = ("code_description", "packaged_description", "terminology")
     return explain(
         blocks,
         cell.labels,
@@ -183,7 +182,7 @@ def _explained(study: Study, step: CellStep) -> Explanations:
         occlusions,
         words=feature_words(
             (*blocks.reference.count_names, *blocks.reference.measurement_names),
-            *(step.lake.read(table) for table in tables),
+            *(step.lake.read(table) for table in DESCRIPTIONS),
         ),
         options=ExplanationOptions(features=study.evaluation.explained_features),
     )

@@ -8,6 +8,8 @@ import polars as pl
 
 _DOTTED = ("ICD-10-CM", "ICD-9-CM", "ICD-9-PCS", "ICD-10-PCS")
 _LAST = "last-"
+# Tables with descriptions of codes, the one that counts most first.
+DESCRIPTIONS = ("code_description", "packaged_description", "terminology")
 
 
 def feature_words(names: Iterable[str], *descriptions: pl.DataFrame) -> dict[str, str]:

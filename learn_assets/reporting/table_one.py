@@ -5,7 +5,7 @@ What belongs here: describing labeled patients by outcome. Nothing of it enters 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +37,12 @@ class LabeledPatients:
 
     frame: label (1 case), sex, age_band, age_at_index, and of what follows those that the lake has:
     race, ethnicity, history_days, diagnosis, procedure, medication (records before the index date),
-    charlson, time_to_event_days, index_year.
+    charlson, time_to_event_days, index_year, and a column a laboratory test. laboratory: the
+    columns of tests with their names, the most frequently measured first.
     """
 
     frame: pl.DataFrame
+    laboratory: tuple[tuple[str, str], ...] = ()
 
     def group(self, label: int | None) -> pl.DataFrame:
         """Return cases (1), controls (0) or everyone (None)."""
@@ -65,6 +67,8 @@ _CONTINUOUS = (
     _Continuous("charlson", "Charlson index before index", 2, "mean"),
     _Continuous("time_to_event_days", "Time from index to outcome or end, years", 1, "median"),
 )
+# Further tests would make table 1 longer than a page.
+_MOST_TESTS = 12
 _IN_YEARS = ("history_days", "time_to_event_days")
 _GROUPS = (None, 1, 0)
 
@@ -77,8 +81,13 @@ def labeled_patients(
     record_totals: pl.DataFrame | None,
     charlson: pl.DataFrame | None,
     age_bands: Sequence[int],
+    measurements: pl.DataFrame | None = None,
+    test_names: Mapping[str, str] | None = None,
 ) -> LabeledPatients:
     """Join what the lake knows about labeled patients; tables that are None are left out.
+
+    measurements: patient_id, feature, value, the latest before the index date. test_names: a
+    feature in words, where it is known.
 
     Groups are those of `subgroup_performance`: two ways to cut the same patients could be
     subtracted from each other.
@@ -108,7 +117,31 @@ def labeled_patients(
         )
     if charlson is not None:
         frame = frame.join(charlson, on="patient_id", how="left")
-    return LabeledPatients(frame.sort("patient_id"))
+    if measurements is None or measurements.is_empty():
+        return LabeledPatients(frame.sort("patient_id"))
+    frame, tests = _measured(frame, measurements)
+    words_of = test_names or {}
+    named = tuple((test, _test_name(test, words_of.get(test))) for test in tests)
+    return LabeledPatients(frame.sort("patient_id"), named)
+
+
+def _measured(
+    frame: pl.DataFrame, measurements: pl.DataFrame
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return patients with a column for each of the tests that most of them have, and its names."""
+    own = measurements.join(frame.select("patient_id"), on="patient_id", how="semi")
+    sizes = own["feature"].value_counts(name="patients")
+    tests = sizes.sort("patients", "feature", descending=[True, False])["feature"][:_MOST_TESTS]
+    wide = own.filter(pl.col("feature").is_in(tests.to_list())).pivot(
+        "feature", index="patient_id", values="value"
+    )
+    return frame.join(wide, on="patient_id", how="left"), tuple(tests.to_list())
+
+
+def _test_name(feature: str, described: str | None) -> str:
+    """Return `kind|code system|code|unit` in words, such as `Creatinine in serum, mg/dl`."""
+    _, system, code, *unit = feature.split("|")
+    return ", ".join([described or f"{system} {code}", *unit])
 
 
 def _races(cohort: pl.DataFrame, patient: pl.DataFrame | None) -> pl.DataFrame:
@@ -146,7 +179,9 @@ def table_one(patients: LabeledPatients, minimum_cell: int) -> Table | None:
             "Numbers of patients with percent, mean (standard deviation) or median (quartiles). "
             "Standardized differences: cases minus controls over the pooled standard deviation, "
             "records on the scale log(1 + number); for categories, the distance of both "
-            "distributions (Yang & Dalton 2012). Above 0.1 is commonly called imbalance."
+            "distributions (Yang & Dalton 2012). Above 0.1 is commonly called imbalance. "
+            "Laboratory values: the latest before the index date, of at most "
+            f"{_MOST_TESTS} tests that most patients have."
         ),
         grouped=True,
     )
@@ -213,7 +248,8 @@ def _ordered(levels: pl.Series) -> list[str]:
 
 
 def _continuous(patients: LabeledPatients, minimum_cell: int) -> Iterator[tuple[Value, ...]]:
-    for variable in _CONTINUOUS:
+    tests = (_Continuous(column, name, 1, "median") for column, name in patients.laboratory)
+    for variable in (*_CONTINUOUS, *tests):
         if variable.column not in patients.frame.columns:
             continue
         groups = [_values(patients.group(label), variable.column) for label in _GROUPS]

@@ -113,3 +113,49 @@ def test_the_planted_small_cell_is_masked_in_the_report(report_document: Report)
     assert "&lt;11" in cells
     assert "5 (" not in cells
     assert ">40 (" not in cells
+
+
+def with_tests(frame: pl.DataFrame, measured: dict[str, int]) -> Table | None:
+    """Return table 1 when the first so many patients have a value of each test, 1, 2, 3 ..."""
+    rows = [
+        {"patient_id": f"P{number:04}", "feature": feature, "value": float(number % 100)}
+        for feature, patients in measured.items()
+        for number in range(patients)
+    ]
+    patients = labeled_patients(
+        frame,
+        patient=None,
+        index_events=None,
+        record_totals=None,
+        charlson=None,
+        age_bands=(40, 60),
+        measurements=pl.DataFrame(rows),
+        test_names={"lab|LOINC|2160-0|mg/dl": "Creatinine in serum"},
+    )
+    return table_one(patients, MINIMUM)
+
+
+def test_laboratory_values_are_told_with_who_has_none() -> None:
+    # 40 cases come first, so 120 patients are 40 cases and 80 controls of 160.
+    table = with_tests(cohort(40, 160), {"lab|LOINC|2160-0|mg/dl": 120})
+    found = rows_of(table, "Creatinine in serum, mg/dl")
+    values = np.arange(120) % 100
+    low, middle, high = np.quantile(values[:40], [0.25, 0.5, 0.75])
+    assert found["median (quartiles)"][1] == f"{middle:.1f} ({low:.1f} to {high:.1f})"
+    assert found["missing"][:3] == ["80 (40.0 %)", "0 (0.0 %)", "80 (50.0 %)"]
+
+
+def test_few_patients_without_a_value_are_not_counted() -> None:
+    table = with_tests(cohort(40, 160), {"lab|LOINC|2160-0|mg/dl": 195})
+    missing = rows_of(table, "Creatinine in serum, mg/dl")["missing"]
+    assert missing[:3] == ["<11", "withheld", "<11"]
+
+
+def test_only_the_most_frequent_tests_are_listed_and_those_of_few_patients_are_not() -> None:
+    many = {f"lab|LOINC|{number:02}|u": 100 + number for number in range(20)}
+    table = with_tests(cohort(40, 160), many)
+    assert table is not None
+    listed = {row[0].text for row in table.rows if row[0].text.startswith("LOINC")}
+    assert listed == {f"LOINC {number:02}, u" for number in range(8, 20)}
+    rare = with_tests(cohort(40, 160), {"lab|LOINC|2160-0|mg/dl": 10})
+    assert rows_of(rare, "Creatinine in serum, mg/dl") == {}

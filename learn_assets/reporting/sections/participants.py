@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from learn_assets.evaluation.feature_words import DESCRIPTIONS, feature_words
 from learn_assets.reporting.cohort_numbers import CohortNumbers, attrition_steps, cohort_numbers
 from learn_assets.reporting.context import WindowContext, not_made
 from learn_assets.reporting.document import (
@@ -67,6 +68,7 @@ def _flow(
 
 def _table_one(window: WindowContext, cohort: pl.DataFrame) -> Block:
     charlson = window.table("charlson_index")
+    measurements = window.of_window("latest_measurement")
     weights = "1987" if window.study.survival.charlson_weights == "original" else "2011"
     patients = labeled_patients(
         cohort,
@@ -77,6 +79,8 @@ def _table_one(window: WindowContext, cohort: pl.DataFrame) -> Block:
         if charlson is None
         else charlson.select("patient_id", pl.col(f"charlson_{weights}").alias("charlson")),
         age_bands=window.study.evaluation.age_bands,
+        measurements=measurements,
+        test_names=_test_names(window, measurements),
     )
     made = table_one(patients, window.minimum_cell)
     if made is None:
@@ -84,6 +88,14 @@ def _table_one(window: WindowContext, cohort: pl.DataFrame) -> Block:
             "Characteristics by outcome", f"fewer than {window.minimum_cell} cases or controls"
         )
     return made
+
+
+def _test_names(window: WindowContext, measurements: pl.DataFrame | None) -> dict[str, str]:
+    if measurements is None:
+        return {}
+    tables = (window.table(name) for name in DESCRIPTIONS)
+    known = [table for table in tables if table is not None]
+    return feature_words(measurements["feature"].unique().to_list(), *known)
 
 
 def _facts(numbers: CohortNumbers) -> tuple[NamedValue, ...]:

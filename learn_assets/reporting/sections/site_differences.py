@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from learn_assets.evaluation.feature_words import feature_words
+from learn_assets.evaluation.feature_words import DESCRIPTIONS, feature_words
 from learn_assets.reporting.context import CellContext
 from learn_assets.reporting.document import Block, Column, Figure, Series, Table
 from learn_assets.reporting.labels import in_words
@@ -28,7 +28,6 @@ _VARIABLES = {
 }
 _CASE_MIX = "Case mix"
 _HEADINGS = {"case_mix": _CASE_MIX, "count_feature": "Counts that moved most"}
-_DESCRIPTIONS = ("code_description", "packaged_description", "terminology")
 
 
 def site_blocks(cell: CellContext, name: str, frame: pl.DataFrame, suffix: str) -> Iterator[Block]:
@@ -137,7 +136,7 @@ def _compared(heading: str, row: Mapping[str, Any], named: Mapping[str, str]) ->
 def _named(cell: CellContext, frame: pl.DataFrame) -> dict[str, str]:
     """Return variables and counts in words; a code without a description stays a code."""
     names = frame.filter(pl.col("aspect").is_in(list(_HEADINGS)))["name"].to_list()
-    tables = (cell.table(name) for name in _DESCRIPTIONS)
+    tables = (cell.table(name) for name in DESCRIPTIONS)
     described = feature_words(names, *(table for table in tables if table is not None))
     return {name: _VARIABLES.get(name) or _count_words(name, described.get(name)) for name in names}
 
