@@ -43,8 +43,8 @@ ui: $(INSTALLED)  ## Open the Dagster UI on http://127.0.0.1:3000 (LEARN_STUDY c
 test: $(INSTALLED)  ## Run every test, fast ones first.
 	$(BIN)/python -m pytest
 
-test-fast: $(INSTALLED)  ## Run the tests that take seconds.
-	$(BIN)/python -m pytest -m "not slow"
+test-fast: $(INSTALLED)  ## Run the tests that take seconds, in two processes.
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
 
 lint: $(INSTALLED)  ## Check style and types.
 	$(BIN)/ruff check .
