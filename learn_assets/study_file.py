@@ -227,7 +227,9 @@ def _mentioned_location(message: str, location: Location, document: _Document) -
     for mentioned in _QUOTED.findall(message):
         first, *rest = mentioned.split(".")
         if (*location, first) in document.lines:
-            return (*location, first, *rest)
+            # Names of expectations have a dot of their own.
+            whole = (*location, first, ".".join(rest))
+            return whole if whole in document.lines else (*location, first, *rest)
     return location
 
 
