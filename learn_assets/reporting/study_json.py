@@ -26,7 +26,7 @@ from learn_assets.reporting.document import (
 from learn_assets.reporting.values import Value
 
 SCHEMA = "learn_assets/study_report"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 def render_json(report: Report) -> str:
