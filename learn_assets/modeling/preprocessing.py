@@ -118,7 +118,7 @@ class FittedPreprocessing:
         chosen = [
             number
             for number, column in enumerate(self.columns)
-            if column.block in blocks and column.kind != left_out
+            if column.block in blocks and (left_out is None or column.kind != left_out)
         ]
         return np.array(chosen, dtype=np.int64)
 
