@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FILE = Path(__file__).parents[1] / "benchmarks" / "embedding.py"
+from learn_assets_tests.benchmark_files import load_benchmark
+
 TINY = ["--shape", "tiny", "--device", "cpu", "--tokens", "600", "--lengths", "32", "64"]
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("embedding_benchmark", FILE)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
+    return load_benchmark("embedding")
 
 
 @pytest.mark.parametrize("alone", [False, True])
