@@ -45,7 +45,7 @@ _MEANING_SCHEMA = {
 
 @dataclass(frozen=True)
 class MedsDataset:
-    """An open dataset: SQL relation of its events, their columns, files, and what codes mean.
+    """An open dataset: SQL relation of its events, their columns, shards, and what codes mean.
 
     The relation `meanings` of the connection holds `meanings`, a row a code.
     """
@@ -53,9 +53,15 @@ class MedsDataset:
     connection: duckdb.DuckDBPyConnection
     events: str
     columns: frozenset[str]
-    shards: tuple[str, ...]
+    folder: Path
+    shards: tuple[Path, ...]
     descriptions: Mapping[str, str]
     meanings: Mapping[str, Meaning]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the shards as `source_file` names them."""
+        return tuple(str(shard.relative_to(self.folder)) for shard in self.shards)
 
     def column(self, name: str) -> str:
         """Return SQL that reads a column as text, NULL when the dataset lacks it."""
@@ -139,7 +145,8 @@ def open_meds(source: MedsSource, staging: Path) -> Iterator[MedsDataset]:
             connection,
             events,
             columns,
-            tuple(str(path.relative_to(source.folder)) for path in shards),
+            source.folder,
+            tuple(shards),
             descriptions,
             meanings,
         )
@@ -149,7 +156,7 @@ def _ingest_events(dataset: MedsDataset, lake: Lake, table: str) -> IngestReport
     columns = _LAB_COLUMNS if table == "lab_result" else _EVENT_COLUMNS
     encounter = next((name for name in _ENCOUNTERS if name in dataset.columns), "encounter_id")
     unit = f"nullif(regexp_extract(e.code, '^{_UNIT_IN_CODE}$', 1), '')"
-    query = f"""
+    selected = f"""
         SELECT CAST(e.subject_id AS VARCHAR) AS patient_id,
             {dataset.column(encounter)} AS encounter_id,
             m.code_system, m.code, CAST(CAST(e.time AS DATE) AS VARCHAR) AS date, m.meds_code,
@@ -158,10 +165,13 @@ def _ingest_events(dataset: MedsDataset, lake: Lake, table: str) -> IngestReport
             coalesce({dataset.column("unit")}, {unit}) AS unit,
             e.source_file, e.source_row
         FROM {dataset.events} e JOIN meanings m ON m.meds_code = e.code
-        WHERE m.kind = '{table}' ORDER BY e.source_file, e.source_row"""
+        WHERE m.kind = '{table}'"""
     with raw_sinks(lake, table, columns) as sinks:
-        for batch in dataset.batches(query):
-            sinks.rows.write(batch)
+        # A join keeps no order, and putting all events in order would hold all of them.
+        for shard in dataset.shards:
+            one = f"AND e.filename = {_quoted(str(shard))} ORDER BY e.source_row"
+            for batch in dataset.batches(f"{selected} {one}"):
+                sinks.rows.write(batch)
         if table == "diagnosis":
             _write_codeless(dataset, sinks)
     elsewhere = f"m.kind IS NULL AND e.code NOT IN ('{BIRTH}', '{DEATH}')"
@@ -223,7 +233,7 @@ def _report(
     table: str, dataset: MedsDataset, sinks: RawSinks, rows_of_no_table: int = 0
 ) -> IngestReport:
     rows = sinks.rows.rows + sinks.malformed.rows
-    return IngestReport(table, dataset.shards, rows, sinks.malformed.rows, rows_of_no_table)
+    return IngestReport(table, dataset.labels, rows, sinks.malformed.rows, rows_of_no_table)
 
 
 def _events_of(folder: Path, shards: Sequence[Path]) -> str:
@@ -231,7 +241,7 @@ def _events_of(folder: Path, shards: Sequence[Path]) -> str:
     listed = ", ".join(_quoted(str(path)) for path in shards)
     start = len(str(folder)) + 2
     return (
-        f"(SELECT * EXCLUDE (filename, file_row_number), substr(filename, {start}) AS source_file, "
+        f"(SELECT * EXCLUDE (file_row_number), substr(filename, {start}) AS source_file, "
         f"file_row_number + 1 AS source_row FROM read_parquet([{listed}], union_by_name = true, "
         "filename = true, file_row_number = true))"
     )
