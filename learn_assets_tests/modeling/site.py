@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,19 +12,21 @@ from scipy import sparse
 
 from learn_assets.modeling import cross_validation as module
 from learn_assets.modeling.arrays import FloatMatrix, Labels
+from learn_assets.modeling.bundle import Provenance, write_bundle
 from learn_assets.modeling.features import (
     EmbeddingBlock,
     EncoderIdentity,
     FeatureBlocks,
     FeatureReference,
 )
-from learn_assets.modeling.pipeline import CellTables
+from learn_assets.modeling.pipeline import CellTables, build_cell, train_cell
 from learn_assets.modeling.preprocessing import (
     FittedPreprocessing,
     PreprocessingOptions,
     fit_preprocessing,
 )
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.study import LearnerName
 
 ENCODER = EncoderIdentity("minilm", "1")
 DIMENSIONS = 6
@@ -33,6 +38,19 @@ SMALL = ModelingProtocol(
     minimum_patients=5,
     minimum_cell=5,
 )
+
+
+def site_bundles(home: Path, learner: LearnerName) -> list[Path]:
+    """Write three site bundles of one model that differ in the study they name."""
+    protocol = replace(SMALL, feature_sets=("count",), learners=(learner,))
+    trained = train_cell(
+        build_cell(cell_tables(), protocol), protocol, Provenance("a", "w", ENCODER)
+    )
+    folders = [home / name for name in "abc"]
+    for folder in folders:
+        origin = replace(trained.provenance, study=folder.name)
+        write_bundle(replace(trained, provenance=origin), folder, scope="site")
+    return folders
 
 
 def cell_tables(

@@ -6,17 +6,15 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from learn_assets.modeling import champion as module
-from learn_assets.modeling.bundle import BundleError, Provenance, write_bundle
+from learn_assets.modeling.bundle import BundleError
 from learn_assets.modeling.champion import ChampionError, ChampionHistory, champion_digest
-from learn_assets.modeling.pipeline import build_cell, train_cell
-from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
+from learn_assets_tests.modeling.site import site_bundles
 
 PREDICTIONS = pl.DataFrame(
     {
@@ -32,17 +30,7 @@ PREDICTIONS = pl.DataFrame(
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three site bundles that differ."""
-    home = tmp_path_factory.mktemp("bundles")
-    protocol = replace(SMALL, feature_sets=("count",), learners=("svm",))
-    trained = train_cell(
-        build_cell(cell_tables(), protocol), protocol, Provenance("a", "w", ENCODER)
-    )
-    folders = [home / name for name in "abc"]
-    for folder in folders:
-        origin = replace(trained.provenance, study=folder.name)
-        write_bundle(replace(trained, provenance=origin), folder, scope="site")
-    return folders
+    return site_bundles(tmp_path_factory.mktemp("bundles"), "svm")
 
 
 @pytest.fixture

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from learn_assets.lake import Lake
-from learn_assets.modeling.bundle import Provenance, bundle_digest, write_bundle
+from learn_assets.modeling.bundle import bundle_digest
 from learn_assets.modeling.champion import ChampionHistory
 from learn_assets.modeling.lake_cell import champion_history
-from learn_assets.modeling.pipeline import build_cell, train_cell
 from learn_assets.reporting.context import CellContext
 from learn_assets.reporting.document import Facts, Paragraph, Table
 from learn_assets.reporting.sections.champion import champion
 from learn_assets.study import Study
-from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
+from learn_assets_tests.modeling.site import site_bundles
 
 PREDICTIONS = pl.DataFrame(
     {
@@ -34,17 +32,7 @@ REFUSED = "worse by more than the margin of 0.02: AUROC of learn/elastic_net -0.
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three site bundles that differ."""
-    home = tmp_path_factory.mktemp("bundles")
-    protocol = replace(SMALL, feature_sets=("count",), learners=("elastic_net",))
-    trained = train_cell(
-        build_cell(cell_tables(), protocol), protocol, Provenance("a", "w", ENCODER)
-    )
-    folders = [home / name for name in "abc"]
-    for folder in folders:
-        origin = replace(trained.provenance, study=folder.name)
-        write_bundle(replace(trained, provenance=origin), folder, scope="site")
-    return folders
+    return site_bundles(tmp_path_factory.mktemp("bundles"), "elastic_net")
 
 
 @pytest.fixture
