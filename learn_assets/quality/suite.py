@@ -7,6 +7,7 @@ a study changes the suite under `quality`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 Category = Literal["conformance", "completeness", "plausibility"]
@@ -57,7 +58,8 @@ class Expectation:
         return f"{self.table}.{self.key}"
 
 
-def _at_least(
+def _expected(
+    bound: Bound,
     aspect: Aspect,
     place: tuple[str, str],
     threshold: float,
@@ -66,19 +68,11 @@ def _at_least(
     severity: Severity = "warn",
     unit: Unit = "share",
 ) -> Expectation:
-    return Expectation(aspect, *place, "at_least", threshold, measure, severity, unit)
+    return Expectation(aspect, *place, bound, threshold, measure, severity, unit)
 
 
-def _at_most(
-    aspect: Aspect,
-    place: tuple[str, str],
-    threshold: float,
-    measure: str,
-    *,
-    severity: Severity = "warn",
-    unit: Unit = "share",
-) -> Expectation:
-    return Expectation(aspect, *place, "at_most", threshold, measure, severity, unit)
+_at_least = partial(_expected, "at_least")
+_at_most = partial(_expected, "at_most")
 
 
 def _of_patients() -> tuple[Expectation, ...]:
