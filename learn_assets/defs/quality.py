@@ -7,7 +7,7 @@ import dagster as dg
 
 from learn_assets.defs.metadata import table_result, table_spec
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import begin_step, data_run
+from learn_assets.defs.stages import begin_step, data_inputs
 from learn_assets.library_errors import values_hidden
 from learn_assets.quality.assessment import MEASURED_TABLES, assess
 from learn_assets.quality.findings import Finding, failed, findings
@@ -46,7 +46,7 @@ def _data_quality(study: Study) -> dg.AssetsDefinition:
     )
     def data_quality(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         opened = lake.open()
-        finish = begin_step(context, opened, data_run(study, opened).inputs)
+        finish = begin_step(context, opened, data_inputs(study, opened))
         with values_hidden():
             frame = assess(study, opened)
             stamp = opened.write(TABLE, frame)
