@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from learn_assets import model_commands
+from learn_assets.interruption import run_until_signal
 from learn_assets.private_process import keep_private
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from learn_assets.study_file import AnyStudy
 
 _BAD = {"failed", "blocked"}
+_RESUME = (
+    "\nInterrupted. Finished steps are kept in the lake: run the same command again to resume."
+)
 _STORE_ACTIONS = ("size", "verify", "compact", "collect")
 
 
@@ -98,6 +103,17 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def _materialize(study: AnyStudy, *, force: bool) -> int:
+    return run_until_signal(partial(_run_stages, study, force=force), _cancel_runs, _RESUME)
+
+
+def _cancel_runs() -> None:
+    # Nothing has run before this module is loaded.
+    runner = sys.modules.get("learn_assets.defs.runner")
+    if runner is not None:
+        runner.cancel_own_runs()
+
+
+def _run_stages(study: AnyStudy, *, force: bool) -> int:
     from learn_assets.definitions import build_definitions
     from learn_assets.defs.runner import materialize_study, prepare_dagster_home
     from learn_assets.lake import Lake

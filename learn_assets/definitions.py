@@ -24,6 +24,7 @@ from learn_assets.defs.sensors import embedding_gpu_sensor
 from learn_assets.defs.sql import sql_assets
 from learn_assets.defs.study_report import report_assets
 from learn_assets.defs.subtypes import subtype_definitions
+from learn_assets.defs.terminal import LOGGER, terminal_logger
 from learn_assets.defs.transfer import transfer_assets
 from learn_assets.defs.validated import validated_assets
 from learn_assets.defs.vocabulary import vocabulary_assets, vocabulary_checks
@@ -78,6 +79,7 @@ def _progression_definitions(study: Study, resources: dict[str, Any]) -> dg.Defi
         sensors=[embedding_gpu_sensor(study)],
         resources=resources,
         executor=dg.in_process_executor,
+        loggers={LOGGER: terminal_logger},
     )
 
 

@@ -349,7 +349,8 @@ def _build(
         # The in-memory database outlives a run otherwise, with this run's views and settings.
         connections.close_all_connections()
     if not isinstance(outcome.result, RunExecutionResult):
-        raise WarehouseError(_safe(str(outcome.exception)))
+        error = outcome.exception
+        raise WarehouseError(_safe(str(error)) or f"dbt failed with {type(error).__name__}")
     return list(outcome.result.results)
 
 

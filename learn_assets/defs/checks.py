@@ -72,12 +72,18 @@ def judged(
 
 def check_result(study: BaseStudy, outcome: CheckOutcome) -> dg.AssetCheckResult:
     """Return what Dagster stores of a check: which rule failed for how many rows, no value."""
+    failed = {
+        f"{failure.column}: {failure.check}": shown_count(study, failure.count)
+        for failure in outcome.failures
+    }
+    rules = "; ".join(f"`{rule}` for {rows} rows" for rule, rows in failed.items())
     return dg.AssetCheckResult(
         passed=outcome.passed,
-        metadata={
-            f"{failure.column}: {failure.check}": shown_count(study, failure.count)
-            for failure in outcome.failures
-        },
+        description=None
+        if outcome.passed
+        else f"The table breaks its contract: {rules}. Nothing is made from it. Look at these "
+        "columns of the table at the site; if the source is right there, report a defect.",
+        metadata=failed,
     )
 
 

@@ -79,7 +79,19 @@ def _check(category: str, wrong: Sequence[Finding]) -> dg.AssetCheckResult:
         check_name=category,
         passed=not mine,
         severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+        description=_paragraph(mine) if mine else None,
         metadata={finding.name: f"{finding.found}, {finding.expected}" for finding in mine},
+    )
+
+
+def _paragraph(wrong: Sequence[Finding]) -> str:
+    found = "; ".join(
+        f"`{item.name}` ({item.measure}) is {item.found}, expected {item.expected}"
+        for item in wrong
+    )
+    return (
+        f"{found}. Mend the source, or change the threshold or severity of an expectation under "
+        "`quality.expectations` in the study file (docs/data_quality.md)."
     )
 
 

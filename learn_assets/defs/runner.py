@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from learn_assets.cohort.empty import no_cohort_anywhere
 from learn_assets.cohort.windows import Window
 from learn_assets.defs import jobs
 from learn_assets.defs.partitions import cell_key
@@ -24,6 +26,7 @@ from learn_assets.defs.stages import (
     window_runs,
 )
 from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
+from learn_assets.defs.terminal import LOGGER, failure_paragraphs
 from learn_assets.lake import Lake, private_folder
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study_file import AnyStudy
@@ -35,8 +38,8 @@ _PRINT_TO_TERMINAL = {
         "class": "NoOpComputeLogManager",
     }
 }
-# Every event stands in the UI; a terminal wants what needs attention.
-_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+_WARNINGS_ALONE: dict[str, Any] = {"loggers": {LOGGER: {}}}
+_UNFINISHED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
 # Which process a run lives in: a killed one cannot give back its slot of a pool.
 _HOST_TAG, _PROCESS_TAG = "learn_assets/host", "learn_assets/process"
 _TEMPLATE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
@@ -112,13 +115,26 @@ def _terminal_instance() -> dg.DagsterInstance:
 
 def _end_dead_runs(instance: dg.DagsterInstance) -> None:
     """End what a killed runner left as started: the run would hold its slot of a pool for good."""
-    left = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTED], tags={_HOST_TAG: socket.gethostname()}
-    )
+    left = dg.RunsFilter(statuses=_UNFINISHED, tags={_HOST_TAG: socket.gethostname()})
     for run in instance.get_runs(left):
         if not _is_alive(int(run.tags[_PROCESS_TAG])):
-            instance.report_run_canceled(run, message="the process of this run was killed")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            _cancel(instance, run, "the process of this run was killed")
+
+
+def cancel_own_runs() -> None:
+    """Report the runs of this process as canceled, and give back the slots they hold."""
+    mine = dg.RunsFilter(
+        statuses=_UNFINISHED,
+        tags={_HOST_TAG: socket.gethostname(), _PROCESS_TAG: str(os.getpid())},
+    )
+    with _terminal_instance() as instance:
+        for run in instance.get_runs(mine):
+            _cancel(instance, run, "interrupted in the terminal")
+
+
+def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:
+    instance.report_run_canceled(run, message=message)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def _is_alive(process: int) -> bool:
@@ -169,6 +185,10 @@ def _progression_outcomes(
         yield outcome
         if outcome.status == "failed":
             failed_windows.add(run.partition_key)
+    nobody = no_cohort_anywhere(study, lake)
+    if nobody:
+        yield StageOutcome(StageRun("cohort", "", current=False), "failed", 0.0, nobody)
+        return
     failed_cells = set()
     for run in cell_runs(study, lake):
         window = _window_of(run)
@@ -208,21 +228,11 @@ def _execute(
         partition_key=run.partition_key,
         instance=instance,
         raise_on_error=False,
-        run_config=_QUIET,
+        run_config=_WARNINGS_ALONE,
         asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
         tags={_HOST_TAG: socket.gethostname(), _PROCESS_TAG: str(os.getpid())},
     )
     seconds = time.monotonic() - started
     if result.success:
         return StageOutcome(run, "made", seconds)
-    return StageOutcome(run, "failed", seconds, _failures(result))
-
-
-def _failures(result: dg.ExecuteInProcessResult) -> str:
-    failed = [event for event in result.all_events if event.is_step_failure]
-    reasons = []
-    for event in failed:
-        error = event.step_failure_data.error
-        cause = error.cause if error and error.cause else error
-        reasons.append(f"{event.step_key}: {cause.message.strip() if cause else 'no message'}")
-    return "\n".join(reasons) or "the run failed before its first step; see it in the UI"
+    return StageOutcome(run, "failed", seconds, failure_paragraphs(result))

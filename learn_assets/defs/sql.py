@@ -18,6 +18,7 @@ from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import TABLES
 from learn_assets.study import Study
 from learn_assets.warehouse import (
+    TestResult,
     WarehouseReport,
     manifest_path,
     model_names,
@@ -126,8 +127,18 @@ def _results(
                 asset_key=test.table,
                 check_name=test.name,
                 passed=test.passed,
+                description=None if test.passed else _paragraph(study, test),
                 metadata={"failing_rows": shown_count(study, test.failing_rows)},
             )
+
+
+def _paragraph(study: Study, test: TestResult) -> str:
+    meaning = test.description or f"The dbt test `{test.name}` holds for every row."
+    rows = shown_count(study, test.failing_rows)
+    return (
+        f"{meaning} {rows} rows of `{test.table}` contradict it. Nothing is made from this table. "
+        "Report a defect if the tables before it are as they should be."
+    )
 
 
 def _refuse(lake: Lake, table: str, window: Window | None) -> None:

@@ -67,7 +67,7 @@ def cluster_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
 def cluster_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     """Return the contract of each table of a sex, and the audit of its clusters."""
     contracts = [contract_check(study, table, sex_partitions()) for table in CLUSTER_TABLES]
-    return [*contracts, _nuisance_check()]
+    return [*contracts, _nuisance_check(study)]
 
 
 def cluster_job(assets: Sequence[dg.AssetsDefinition]) -> Any:
@@ -163,7 +163,7 @@ def _cluster_discharges(study: SubtypeStudy) -> dg.AssetsDefinition:
     return cluster_discharges
 
 
-def _nuisance_check() -> dg.AssetChecksDefinition:
+def _nuisance_check(study: SubtypeStudy) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset="subtypes",
         name="nuisance",
@@ -174,8 +174,10 @@ def _nuisance_check() -> dg.AssetChecksDefinition:
     def nuisance(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         audit = lake.open().read("nuisance_audit", context.partition_key)
         main = audit.filter(pl.col("representation") == MAIN)
+        above = main.filter(pl.col("blocking") & ~pl.col("below_maximum"))
         return dg.AssetCheckResult(
-            passed=main.filter(pl.col("blocking"))["below_maximum"].all(),
+            passed=above.is_empty(),
+            description=_paragraph(study, above),
             metadata={
                 row["nuisance"]: round(row["adjusted_mutual_information"], 3)
                 for row in main.iter_rows(named=True)
@@ -183,6 +185,21 @@ def _nuisance_check() -> dg.AssetChecksDefinition:
         )
 
     return nuisance
+
+
+def _paragraph(study: SubtypeStudy, above: pl.DataFrame) -> str | None:
+    if above.is_empty():
+        return None
+    shared = ", ".join(
+        f"{row['adjusted_mutual_information']:.2f} with {row['nuisance'].replace('_', ' ')}"
+        for row in above.iter_rows(named=True)
+    )
+    return (
+        f"The adjusted mutual information of the clusters is {shared}, and "
+        f"{study.clusters.maximum_nuisance:g} is the most that `clusters.maximum_nuisance` allows. "
+        "The clusters follow how records are kept, so no subtype is described. Try another "
+        "`clusters.representation` or report that there are no subtypes."
+    )
 
 
 def _disease_weights(study: SubtypeStudy) -> dg.AssetsDefinition:

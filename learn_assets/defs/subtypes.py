@@ -23,6 +23,7 @@ from learn_assets.defs.schedules import subtype_schedules
 from learn_assets.defs.subtype_clusters import cluster_assets, cluster_checks, cluster_job
 from learn_assets.defs.subtype_results import result_assets, result_checks, result_job
 from learn_assets.defs.subtypes_stages import SUBTYPES_DATA, discharge_step
+from learn_assets.defs.terminal import LOGGER, terminal_logger
 from learn_assets.lake import Lake, TableStamp
 from learn_assets.reporting.disclosure import shown_share
 from learn_assets.subtypes.descriptions import (
@@ -35,10 +36,12 @@ from learn_assets.subtypes.discharges import read_discharges
 from learn_assets.subtypes.figures import discharge_figures
 from learn_assets.subtypes.language.texts import write_diagnosis_texts
 from learn_assets.subtypes.manuscript import FOLDER, SOURCES, write_manuscript_files
+from learn_assets.subtypes.pruning import CHOSEN
 from learn_assets.subtypes.sex_comparison import sex_comparison, sex_description
 from learn_assets.subtypes.source import resolve_discharges
 from learn_assets.subtypes.study import SubtypeStudy
 from learn_assets.subtypes.substances import substance_table
+from learn_assets.validation.loss import assert_rows_kept
 
 GROUP = "subtypes"
 DISCHARGE_TABLES = (*SOURCES, "diagnosis_texts", "discharge_tables")
@@ -76,6 +79,7 @@ def subtype_definitions(study: SubtypeStudy, resources: dict[str, Any]) -> dg.De
         schedules=subtype_schedules(study),
         resources=resources,
         executor=dg.in_process_executor,
+        loggers={LOGGER: terminal_logger},
     )
 
 
@@ -135,6 +139,14 @@ def _discharges(study: SubtypeStudy) -> dg.AssetsDefinition:
                 _stamp(opened, "discarded_discharges"),
                 counts=report.discarded,
             )
+            losses = {name: n for name, n in report.discarded.items() if name not in CHOSEN}
+            assert_rows_kept(
+                study,
+                "discharges",
+                report.rows_read,
+                losses,
+                "discarded_discharges",
+            )
 
     return discharges
 
@@ -183,8 +195,15 @@ def _description_coverage(study: SubtypeStudy) -> dg.AssetChecksDefinition:
     def coverage(lake: LakeResource) -> dg.AssetCheckResult:
         described = lake.open().read("diagnosis_description")
         minimum = study.descriptions.minimum_coverage
+        passed = mention_coverage(described) >= minimum
         return dg.AssetCheckResult(
-            passed=mention_coverage(described) >= minimum,
+            passed=passed,
+            description=None
+            if passed
+            else f"{_shown_coverage(study, described)} of the mentions of diagnoses have a "
+            f"description, {minimum:.0%} are needed. The table `diagnosis_description` lists the "
+            "codes without one. Give `descriptions.code_file` of the years of the discharges, or "
+            "lower `descriptions.minimum_coverage` in the study file.",
             metadata={"coverage": _shown_coverage(study, described), "minimum": minimum},
         )
 

@@ -9,6 +9,7 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import data_step
 from learn_assets.lake import Lake
 from learn_assets.study import Study
+from learn_assets.validation.loss import assert_rows_kept
 from learn_assets.validation.validate import ValidationReport, validate_table
 
 EVENT_TABLES = ("diagnosis", "procedure", "medication", "lab_result")
@@ -64,9 +65,12 @@ def validated_asset(study: Study, table: str) -> dg.AssetsDefinition:
             if report.rows_quarantined:
                 context.log.warning(
                     f"{table}: {shown_count(study, report.rows_quarantined)} rows quarantined; "
-                    f"reasons stand in the table {table}_quarantine"
+                    f"the table {table}_quarantine has file, line and reason"
                 )
             yield from (_result(study, opened, output, report) for output in outputs)
+            assert_rows_kept(
+                study, table, report.rows_in, dict(report.reasons), f"{table}_quarantine"
+            )
 
     return validated
 

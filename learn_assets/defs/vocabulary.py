@@ -33,15 +33,29 @@ def vocabulary_checks(study: Study) -> list[dg.AssetChecksDefinition]:
     )
     def coverage(lake: LakeResource) -> dg.AssetCheckResult:
         shares = coverage_below(study, lake.open().read("description_coverage"))
+        shown = {
+            kind: shown_share(*counts, study.privacy.minimum_cell)
+            for kind, counts in shares.counts.items()
+        }
         return dg.AssetCheckResult(
             passed=not shares.below,
-            metadata={
-                kind: shown_share(*counts, study.privacy.minimum_cell)
-                for kind, counts in shares.counts.items()
-            },
+            description=_paragraph(study, {kind: shown[kind] for kind in shares.below}),
+            metadata=dict(shown),
         )
 
     return [coverage]
+
+
+def _paragraph(study: Study, below: dict[str, str]) -> str | None:
+    if not below:
+        return None
+    shares = ", ".join(f"{share} of the {kind} records" for kind, share in below.items())
+    return (
+        f"{shares} have a description, {study.vocabulary.minimum_coverage:.0%} are needed. The "
+        "table `unmapped_codes` lists the codes without one. Give the source a terminology file "
+        "or an RxNorm release that has them, or lower `vocabulary.minimum_coverage` in the study "
+        "file."
+    )
 
 
 def _code_list(study: Study) -> dg.AssetsDefinition:

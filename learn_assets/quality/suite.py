@@ -113,17 +113,14 @@ def _of_received_rows(table: str) -> tuple[Expectation, ...]:
         _at_most(
             *(VALUE, (table, "unreadable_dates"), 0.05),
             "rows refused: the date is unreadable or impossible",
-            severity="error",
         ),
         _at_most(
             *(VALUE, (table, "unknown_code_systems"), 0.05),
             "rows refused: the code system is unknown or missing",
-            severity="error",
         ),
         _at_most(
             *(RELATION, (table, "unknown_patients"), 0.05),
             "rows refused: the patient is not in the patient table",
-            severity="error",
         ),
         _at_most(
             *(COMPLETE, (table, "missing_keys"), 0.01),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -21,6 +22,10 @@ class LakeOptions(Section):
     home: Path = Path(".learn")
 
 
+_TableAndReason = Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z0-9_]+$")]
+_Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
 class BaseStudy(Section):
     """What every study has, whatever its question."""
 
@@ -31,6 +36,11 @@ class BaseStudy(Section):
     )
     owner: str = Field(
         default="team:study", description="Dagster owner: `team:<name>` or an e-mail address."
+    )
+    accepted_loss: dict[_TableAndReason, _Share] = Field(
+        default={},
+        description="Share of a table's rows that may be refused for one reason, such as "
+        "`lab_result.unknown_patient: 0.1`; 0.05 for each reason that is not named.",
     )
     privacy: PrivacyOptions = PrivacyOptions()
     lake: LakeOptions = LakeOptions()

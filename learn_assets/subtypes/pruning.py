@@ -21,6 +21,18 @@ class DiscardReason(StrEnum):
     AGE = "age_not_of_the_study"
 
 
+# What a study excludes by its own rules is no loss of the source.
+CHOSEN = frozenset(
+    reason.value
+    for reason in (
+        DiscardReason.ADMITTED_TOO_EARLY,
+        DiscardReason.ADMITTED_TOO_LATE,
+        DiscardReason.PRINCIPAL_DIAGNOSIS,
+        DiscardReason.AGE,
+    )
+)
+
+
 def with_reason(typed: pl.DataFrame, rules: PruningRules) -> pl.DataFrame:
     """Return the frame of `read_cells` with a column `reason`: null for the rows that stay.
 

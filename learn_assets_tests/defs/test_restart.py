@@ -10,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from ruamel.yaml import YAML
 
 from learn_assets.embedding.cell import vector_store
+from learn_assets.interruption import INTERRUPTED
 from learn_assets_tests.defs.made import ENCODER, MadeStudy, table_stamps, tiny_study
 
 REPOSITORY = Path(__file__).parents[2]
@@ -109,3 +111,26 @@ def test_two_runs_with_one_seed_make_the_same_tables(made: MadeStudy, tmp_path: 
         assert any(name.endswith(f"/{table}.stamp.json") for name in first)
     assert {name for name in first if first[name] != second.get(name)} == set()
     assert set(second) == set(first)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_the_run_and_the_same_command_resumes(
+    made: MadeStudy, tmp_path: Path, number: signal.Signals
+) -> None:
+    stopped = MadeStudy(made.study, tmp_path / "stopped")
+    stopped.home.mkdir()
+    process = start(stopped)
+    deadline = time.monotonic() + START_SECONDS
+    while stopped.lake.stamp("narratives") is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    asked = time.monotonic()
+    assert process.wait(timeout=30) == INTERRUPTED
+    assert time.monotonic() - asked < 10
+    with stopped.instance() as instance:
+        (run,) = instance.get_runs(limit=1)
+        assert run.status is dg.DagsterRunStatus.CANCELED
+    assert "report" not in {path.name for path in stopped.lake.root.iterdir()}
+
+    assert set(finished(stopped).values()) <= {"made", "current"}
+    assert table_stamps(stopped.lake) == table_stamps(made.lake)

@@ -1,0 +1,95 @@
+"""Row loss: stops a run when a table lost so many rows that its source was probably misread.
+
+What belongs here: the limit, the likely cause of each reason, and the sentence that names both.
+Which row is refused, and for what, is decided in `readings.py` and `validate.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from learn_assets.reporting.disclosure import shown_parts, shown_share
+from learn_assets.study import BaseStudy
+from learn_assets.validation.reasons import Reason
+
+# A few bad rows are what real extracts have. More than this for one reason is a misreading.
+MOST_LOST = 0.05
+
+# A duplicate loses nothing: the same row is kept once.
+NO_LOSS = frozenset({Reason.DUPLICATE_ROW.value})
+
+_CAUSES: dict[str, str] = {
+    Reason.WRONG_COLUMN_COUNT: "rows end in a delimiter that the header lacks, or another "
+    "delimiter is used",
+    Reason.BAD_ENCODING: "the file is not UTF-8 text",
+    Reason.UNBALANCED_QUOTE: "texts hold a quotation mark or a line break that is not quoted",
+    Reason.MISSING_PATIENT_ID: "the column of patient ids is empty or has another name",
+    Reason.MISSING_CODE: "the column of codes is empty or has another name",
+    Reason.UNKNOWN_CODE_SYSTEM: "the site spells its code systems in a way that is not known",
+    Reason.MISSING_DESCRIPTION: "the column of descriptions is empty or has another name",
+    Reason.MISSING_DATE: "the date column is empty, or the dates are in another column",
+    Reason.UNREADABLE_DATE: "dates are written neither YYYYMMDD nor YYYY-MM-DD",
+    Reason.IMPOSSIBLE_DATE: "day and month are exchanged, or a placeholder stands for no date",
+    Reason.FUTURE_DATE: "de-identification shifted the dates, or a placeholder stands for no date",
+    Reason.UNREADABLE_VALUE: "the values have another unit, format or column than expected",
+    Reason.UNKNOWN_PATIENT: "patient ids are written in another way than in the patient table, or "
+    "the patient table is of another extract",
+    Reason.BEFORE_BIRTH: "the years of birth are wrong, or a placeholder stands for no date",
+    Reason.AFTER_DEATH: "the dates of death are wrong, or a placeholder stands for no date",
+    Reason.CONFLICTING_ROW: "the table has several rows per patient or code where one is expected",
+    "unreadable_admission_date": "dates are written neither DDMMYYYY HHMM nor YYYY-MM-DD",
+    "sex_not_1_or_2": "sex is written in words or in another coding",
+    "no_principal_diagnosis": "the column of the principal diagnosis is empty or has another name",
+}
+
+
+class RowLossError(RuntimeError):
+    """A table kept no row, or lost more of its rows for one reason than the study accepts."""
+
+
+def assert_rows_kept(
+    study: BaseStudy, table: str, rows_in: int, reasons: Mapping[str, int], quarantine: str
+) -> None:
+    """Raise RowLossError when a table lost too much; the message is one sentence without values.
+
+    reasons: refused rows per reason, without those that the study itself excludes. quarantine: the
+    table that holds them. The most frequent reason that is above its limit is named.
+    """
+    lost = {reason: count for reason, count in reasons.items() if reason not in NO_LOSS and count}
+    above = {
+        reason: count
+        for reason, count in lost.items()
+        if count > rows_in * study.accepted_loss.get(f"{table}.{reason}", MOST_LOST)
+    }
+    nothing_kept = rows_in > 0 and sum(reasons.values()) == rows_in
+    if not above and not nothing_kept:
+        return
+    candidates = above or reasons
+    reason = max(candidates, key=lambda name: candidates[name])
+    cause = f"the likely cause is that {likely_cause(reason)}; "
+    remedy = (
+        "mend the source"
+        if nothing_kept
+        else "mend the source, or name the share that is right here in the study file with "
+        f"`accepted_loss: {{{table}.{reason}: <share>}}`"
+    )
+    raise RowLossError(
+        f"{table}: {_lost(study, candidates[reason], rows_in)} refused as `{reason}`"
+        f"{', and no row is left' if nothing_kept else ''}; {cause}look at "
+        f"`source_file` and `source_row` in the table `{quarantine}` and {remedy}"
+    )
+
+
+def likely_cause(reason: str) -> str:
+    """Return what most often lies behind a reason, in words. KeyError when nothing is known."""
+    return _CAUSES[reason]
+
+
+def _lost(study: BaseStudy, count: int, rows_in: int) -> str:
+    """Return how much was lost in words, coarse where the rows that are left are few."""
+    minimum = study.privacy.minimum_cell
+    share = shown_share(count, rows_in, minimum)
+    lost, left = shown_parts([count, rows_in - count], minimum)
+    if lost.value is None or left.value is None:
+        return f"{share} of the rows were" if share != "-" else f"{lost} rows were"
+    return f"{lost} of {rows_in:,} rows ({share}) were"
