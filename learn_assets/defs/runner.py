@@ -25,6 +25,7 @@ from learn_assets.defs.stages import (
 )
 from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
 from learn_assets.lake import Lake, private_folder
+from learn_assets.project_files import project_file
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study_file import AnyStudy
 from learn_assets.subtypes.study import SubtypeStudy
@@ -39,7 +40,6 @@ _PRINT_TO_TERMINAL = {
 _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 # Which process a run lives in: a killed one cannot give back its slot of a pool.
 _HOST_TAG, _PROCESS_TAG = "learn_assets/host", "learn_assets/process"
-_TEMPLATE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def prepare_dagster_home(home: Path) -> Path:
         private_folder(folder)
     settings = folder / "dagster.yaml"
     if not settings.exists():
-        shutil.copyfile(_TEMPLATE, settings)
+        shutil.copyfile(project_file("deploy/dagster.yaml"), settings)
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
 
