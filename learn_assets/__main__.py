@@ -167,12 +167,13 @@ def _doctor(study: AnyStudy) -> int:
 def _open_ui(study: AnyStudy, port: int) -> int:
     from learn_assets.defs.runner import prepare_dagster_home
     from learn_assets.lake import Lake
+    from learn_assets.project_files import project_file
 
     prepare_dagster_home(Lake.open(study.name, study.lake.home).root.parent)
-    project = Path(__file__).parents[1]
-    dagster = Path(sys.executable).parent / "dagster"
-    command = [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
-    return subprocess.run(command, cwd=project, check=False).returncode
+    workspace = project_file("workspace.yaml")
+    options = ["-w", workspace.name, "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", *options]
+    return subprocess.run(command, cwd=workspace.parent, check=False).returncode
 
 
 _PLAIN: dict[str, Callable[[AnyStudy], int]] = {"show": _show, "doctor": _doctor}

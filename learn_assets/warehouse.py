@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from learn_assets.cohort.windows import Window
 from learn_assets.lake import Lake, MissingTableError, TableStamp
+from learn_assets.project_files import project_file
 from learn_assets.study import Study
 from learn_assets.warehouse_variables import Value, dbt_variables
 
@@ -109,12 +110,7 @@ class WarehouseReport:
 
 def project_folder() -> Path:
     """Return the dbt project's folder. FileNotFoundError when the package runs without it."""
-    folder = Path(__file__).resolve().parent.parent / "dbt_like_sql"
-    if not (folder / "dbt_project.yml").exists():
-        raise FileNotFoundError(
-            f"no dbt project in {folder}; install learn_assets from a clone with `pip install -e .`"
-        )
-    return folder
+    return project_file("dbt_like_sql/dbt_project.yml").parent
 
 
 def project_fingerprint() -> str:

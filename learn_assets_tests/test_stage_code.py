@@ -46,7 +46,7 @@ NO_ASSETS = {
 TOLD_OTHERWISE = (
     *("__init__.py", "study", "study_file.py", "subtypes/study.py", "backend_options.py"),
     *("lake.py", "provenance.py", "library_errors.py", "reporting/freshness.py"),
-    "subtypes/freshness.py",
+    *("subtypes/freshness.py", "project_files.py"),
 )
 # An asset may show figures and tables of numbers in the UI; they are not in its table, unless the
 # stage is about them and hashes them.

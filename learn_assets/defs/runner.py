@@ -28,6 +28,7 @@ from learn_assets.defs.stages import (
 from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
 from learn_assets.defs.terminal import LOGGER, failure_paragraphs
 from learn_assets.lake import Lake, private_folder
+from learn_assets.project_files import project_file
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study_file import AnyStudy
 from learn_assets.subtypes.study import SubtypeStudy
@@ -42,7 +43,6 @@ _WARNINGS_ALONE: dict[str, Any] = {"loggers": {LOGGER: {}}}
 _UNFINISHED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
 # Which process a run lives in: a killed one cannot give back its slot of a pool.
 _HOST_TAG, _PROCESS_TAG = "learn_assets/host", "learn_assets/process"
-_TEMPLATE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def prepare_dagster_home(home: Path) -> Path:
         private_folder(folder)
     settings = folder / "dagster.yaml"
     if not settings.exists():
-        shutil.copyfile(_TEMPLATE, settings)
+        shutil.copyfile(project_file("deploy/dagster.yaml"), settings)
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
 

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from learn_assets_tests.web import free_port, wait_until_served
+
 REPOSITORY = Path(__file__).parents[2]
-START_SECONDS = 240
 GROUPS = ("ingest", "validated", "vocabulary", "cohort", "features", "embeddings", "models")
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
@@ -31,7 +28,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "LEARN_HOME": str(tmp_path_factory.mktemp("lake")),
         "LEARN_STUDY": "demo",
     }
-    port = _free_port()
+    port = free_port()
     server = Path(sys.executable).parent / "dagster-webserver"
     options = ["-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
     with (home / "server.log").open("w", encoding="utf-8") as log:
@@ -39,28 +36,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [server, *options], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
         )
         try:
-            _wait_until_served(f"http://127.0.0.1:{port}/server_info", process, home / "server.log")
+            wait_until_served(f"http://127.0.0.1:{port}/server_info", process, home / "server.log")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(timeout=30)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_served(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except URLError:
-            time.sleep(0.5)
-    pytest.fail(f"the UI did not start: {log.read_text(encoding='utf-8')[-2000:]}")
 
 
 def test_the_graph_shows_every_group_and_no_pop_up(page: Page, address: str) -> None:
