@@ -162,6 +162,14 @@ def test_concepts_resolve_to_codes(tmp_path: Path) -> None:
             resolve_concepts(source, ["999"], include_descendants=False)
 
 
+def test_line_ends_of_cr_alone_are_named(tmp_path: Path, lake: Lake) -> None:
+    study = study_of(write_cdm(tmp_path / "cdm", "csv"))
+    path = tmp_path / "cdm" / "condition_occurrence.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r"))
+    with pytest.raises(SourceError, match=r"condition_occurrence\.csv, line 1: .* CR "):
+        load(study, lake, "patient", "diagnosis")
+
+
 def test_malformed_lines_of_a_csv_database_are_accounted_for(tmp_path: Path, lake: Lake) -> None:
     study = study_of(write_cdm(tmp_path / "cdm", "csv"))
     with (tmp_path / "cdm" / "condition_occurrence.csv").open("a", encoding="utf-8") as handle:
