@@ -87,7 +87,7 @@ def _result(
         study,
         output,
         stamp,
-        counts={"rows_quarantined": report.rows_quarantined},
+        counts={"rows_quarantined": report.rows_quarantined, **report.counted},
         rows_in_about=about_count(study, report.rows_in),
     )
 

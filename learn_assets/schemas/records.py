@@ -70,7 +70,9 @@ class Medication(EventRecord):
 class LabResult(EventRecord):
     """One row a laboratory result."""
 
-    value_number: pl.Float64 = pa.Field(nullable=True, description="Numeric result.")
+    value_number: pl.Float64 = pa.Field(
+        nullable=True, description="Numeric result; none of one below a limit, which its text has."
+    )
     value_text: str = pa.Field(nullable=True, description="Result in words.")
     unit: str = pa.Field(nullable=True, description="Unit as sent.")
 

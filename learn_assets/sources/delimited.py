@@ -19,6 +19,8 @@ import polars as pl
 from learn_assets.sources.files import SourceError, SourceFile
 
 BLOCK_BYTES = 16 * 1024 * 1024
+# No header is wider: what is came without line ends, or is no table.
+LONGEST_HEADER_BYTES = 1024 * 1024
 SOURCE_ROW = "source_row"
 MALFORMED_SCHEMA = pl.Schema({SOURCE_ROW: pl.Int64(), "reason": pl.String(), "record": pl.String()})
 # A repetition count above this makes the compiled expression large; such rows take the slow road.
@@ -62,24 +64,56 @@ class ParsedBlock:
 def read_blocks(stream: BinaryIO, label: str, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     """Yield a byte stream as blocks of whole lines, without the byte order mark.
 
-    SourceError for UTF-16 files, whose lines cannot be told apart as bytes.
+    SourceError for UTF-16 files, whose lines cannot be told apart as bytes, for files whose lines
+    end in CR alone, and for a first line of more than LONGEST_HEADER_BYTES.
     """
-    rest = stream.read(3)
-    if rest[:2] in _SIXTEEN_BIT_MARKS:
+    head = stream.read(2 * LONGEST_HEADER_BYTES)
+    if head[:2] in _SIXTEEN_BIT_MARKS:
         raise SourceError(f"{label} is UTF-16; save it as UTF-8")
-    rest = rest.removeprefix(_BYTE_ORDER_MARK)
+    head = head.removeprefix(_BYTE_ORDER_MARK)
+    _check_first_line(head, label)
     first_line = 1
-    while chunk := stream.read(block_bytes):
+    # Joined once a line ends: adding chunk to chunk would copy a long line again and again.
+    pieces: list[bytes] = []
+    for chunk in _chunks(head, stream, block_bytes):
         end = chunk.rfind(b"\n") + 1
         if end == 0:
-            rest += chunk
+            pieces.append(chunk)
             continue
-        data = rest + chunk[:end]
-        rest = chunk[end:]
+        data = b"".join([*pieces, chunk[:end]])
+        pieces = [chunk[end:]]
         yield Block(first_line, data)
         first_line += data.count(b"\n")
-    if rest:
+    if rest := b"".join(pieces):
         yield Block(first_line, rest)
+
+
+def _chunks(head: bytes, stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
+    for start in range(0, len(head), block_bytes):
+        yield head[start : start + block_bytes]
+    while chunk := stream.read(block_bytes):
+        yield chunk
+
+
+def _check_first_line(head: bytes, label: str) -> None:
+    lines = head.lstrip(b"\r\n")
+    number = head[: len(head) - len(lines)].count(b"\n") + 1
+    line = lines.partition(b"\n")[0]
+    if b"\r" in line.rstrip(b"\r"):
+        raise carriage_return_error(label, number)
+    if len(line) > LONGEST_HEADER_BYTES:
+        raise SourceError(
+            f"{label}, line {number}: longer than {LONGEST_HEADER_BYTES} bytes, and no header is; "
+            "check that it is a delimited text file with line ends"
+        )
+
+
+def carriage_return_error(label: str, line: int) -> SourceError:
+    """Return the error of a file with a line that CR alone cuts into several rows."""
+    return SourceError(
+        f"{label}, line {line}: the line ends are CR alone (old Mac); save the file with line ends "
+        "LF or CRLF, for example: tr '\\r' '\\n' < old.csv > new.csv"
+    )
 
 
 def first_lines(file: SourceFile, count: int) -> list[str]:

@@ -11,6 +11,7 @@ from learn_assets.sources.delimited import Dialect, first_lines, split_line
 from learn_assets.sources.files import SourceError, SourceFile
 
 SAMPLE_LINES = 100
+MOST_COLUMNS = 10_000
 PATIENT_ID = "patient_id"
 _RESERVED = ("source_file", "source_row")
 _SEPARATORS = ("\t", ",", ";", "|")
@@ -72,7 +73,7 @@ def file_shapes(files: Sequence[SourceFile], layout: TableLayout) -> tuple[FileS
 
     A file without a header takes the columns of a sibling that has one and as many columns, or the
     known column order that fits its values. SourceError names the file, what is missing, and the
-    names that are understood.
+    names that are understood, or says that line 1 has more than MOST_COLUMNS columns.
     """
     shapes: list[FileShape] = []
     headless: list[tuple[SourceFile, list[list[str]], Dialect]] = []
@@ -82,6 +83,11 @@ def file_shapes(files: Sequence[SourceFile], layout: TableLayout) -> tuple[FileS
             continue
         dialect = Dialect(_separator(lines[0]))
         cells = split_line(lines[0], dialect) or []
+        if len(cells) > MOST_COLUMNS:
+            raise SourceError(
+                f"{file.label}, line 1: {len(cells)} columns, and at most {MOST_COLUMNS} are read; "
+                "check its line ends, or remove columns"
+            )
         if _is_header(cells, layout):
             columns = _name_columns(cells, layout, file)
             shapes.append(FileShape(file, columns, dialect, has_header=True))
@@ -131,14 +137,15 @@ def _name_columns(cells: list[str], layout: TableLayout, file: SourceFile) -> tu
 def _distinct(names: list[str], keep: set[int]) -> tuple[str, ...]:
     """Return the names with the canonical ones untouched and every other made unique."""
     taken = {names[position] for position in keep} | set(_RESERVED)
+    # The last suffix of each name: to begin at 2 each time would be slow with many equal names.
+    suffixes: dict[str, int] = {}
     result: list[str] = []
     for position, name in enumerate(names):
         stem = name or f"column_{position + 1}"
         unique = stem
-        suffix = 2
         while position not in keep and unique in taken:
-            unique = f"{stem}_{suffix}"
-            suffix += 1
+            suffixes[stem] = suffixes.get(stem, 1) + 1
+            unique = f"{stem}_{suffixes[stem]}"
         taken.add(unique)
         result.append(unique)
     return tuple(result)

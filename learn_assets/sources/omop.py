@@ -27,6 +27,8 @@ VOCABULARIES: dict[str, str] = {
     "ICD9Proc": "ICD-9-PCS",
     "CPT4": "CPT",
 }
+# Operators of a number that is no result but a limit above it; the others leave it a result.
+_LESS_THAN = {"4171756": "<", "4171754": "<="}
 _SEXES = {"8532": "F", "8507": "M"}
 _CONCEPT_SCHEMA = pl.Schema(
     {
@@ -55,7 +57,7 @@ class EventTable:
         """Columns to read, in the order of the SQL."""
         base = (self.record_id, "person_id", self.date, self.concept, self.source_concept)
         value = ("value_as_number", "value_as_string", "value_as_concept_id", "value_source_value")
-        unit = ("unit_concept_id", "unit_source_value")
+        unit = ("operator_concept_id", "unit_concept_id", "unit_source_value")
         plain = (*base, self.source_value, "visit_occurrence_id")
         return (*plain, *value, *unit) if self.measured else plain
 
@@ -302,11 +304,19 @@ def _with_values(rows: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
             maintain_order="left",
         )
         .with_columns(
-            pl.col("value_as_number").alias("value_number"),
-            pl.coalesce("answer", "value_as_string", "value_source_value").alias("value_text"),
+            _qualified(pl.col("value_as_number")).alias("value_number"),
+            _qualified(pl.coalesce("answer", "value_as_string", "value_source_value")).alias(
+                "value_text"
+            ),
             pl.coalesce("unit_source_value", "unit_name").alias("unit"),
         )
     )
+
+
+def _qualified(written: pl.Expr) -> pl.Expr:
+    """Return a number or titer with its operator where that is `<` or `<=`, as text has it."""
+    sign = pl.col("operator_concept_id").replace_strict(_LESS_THAN, default="")
+    return pl.when(written.str.contains(r"^[-.\d]")).then(sign + written).otherwise(written)
 
 
 def _person_rows(batch: pl.DataFrame, names: pl.DataFrame, deaths: pl.DataFrame) -> pl.DataFrame:

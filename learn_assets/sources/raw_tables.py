@@ -10,7 +10,14 @@ from pathlib import Path
 import polars as pl
 
 from learn_assets.lake import Lake
-from learn_assets.sources.delimited import Block, ParsedBlock, parse_block, read_blocks
+from learn_assets.sources.delimited import (
+    Block,
+    ParsedBlock,
+    carriage_return_error,
+    parse_block,
+    read_blocks,
+)
+from learn_assets.sources.files import SourceError
 from learn_assets.sources.headers import FileShape, TableLayout, file_shapes
 from learn_assets.sources.reports import IngestReport
 from learn_assets.sources.sink import ParquetSink
@@ -101,14 +108,47 @@ def read_file(shape: FileShape, sinks: RawSinks, columns: Sequence[str]) -> None
 
 
 def parsed_blocks(shape: FileShape) -> Iterator[ParsedBlock]:
-    """Yield the rows and malformed lines of one file, block by block, after its header."""
+    """Yield the rows and malformed lines of one file, block by block, after its header.
+
+    SourceError when a malformed line is several rows that end in CR alone, or when the rows and
+    malformed lines are not as many as the lines of the file.
+    """
     with shape.file.open() as stream:
         header_pending = shape.has_header
         for block in read_blocks(stream, shape.file.label):
             body = _without_header(block) if header_pending else block
             header_pending = header_pending and body is None
             if body is not None:
-                yield parse_block(body, list(shape.columns), shape.dialect)
+                parsed = parse_block(body, list(shape.columns), shape.dialect)
+                _check_line_ends(parsed, shape)
+                _check_count(parsed, body, shape)
+                yield parsed
+
+
+def _check_line_ends(parsed: ParsedBlock, shape: FileShape) -> None:
+    """Refuse a file that changes to CR line ends: its remaining rows would count as one bad line.
+
+    A CR inside a text is no line end, so a line must hold the separators of two rows.
+    """
+    separators = pl.col("record").str.count_matches(shape.dialect.separator, literal=True)
+    several = parsed.malformed.filter(
+        pl.col("record").str.contains("\r", literal=True),
+        separators >= 2 * (len(shape.columns) - 1),
+    )
+    if not several.is_empty():
+        raise carriage_return_error(shape.file.label, several.item(0, "source_row"))
+
+
+def _check_count(parsed: ParsedBlock, block: Block, shape: FileShape) -> None:
+    """Compare the reader's count with the non-empty lines, counted in the bytes themselves."""
+    lines = block.data.split(b"\n")
+    expected = len(lines) - lines.count(b"") - lines.count(b"\r")
+    found = parsed.rows.height + parsed.malformed.height
+    if found != expected:
+        raise SourceError(
+            f"{shape.file.label}, from line {block.first_line}: {expected} lines became {found} "
+            "rows and malformed lines; report this as a defect"
+        )
 
 
 def _without_header(block: Block) -> Block | None:

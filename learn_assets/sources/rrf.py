@@ -13,8 +13,10 @@ from pathlib import Path
 import polars as pl
 
 from learn_assets.lake import Lake
-from learn_assets.sources.delimited import Dialect, parse_block, read_blocks
+from learn_assets.sources.delimited import Dialect
 from learn_assets.sources.files import SourceError, SourceFile
+from learn_assets.sources.headers import FileShape
+from learn_assets.sources.raw_tables import parsed_blocks
 from learn_assets.sources.reports import IngestReport
 from learn_assets.sources.sink import ParquetSink
 
@@ -178,12 +180,10 @@ def _ingest_file(lake: Lake, spec: RrfTable, file: SourceFile | None) -> IngestR
 
 def _read_release_file(file: SourceFile, spec: RrfTable, sink: ParquetSink) -> tuple[int, int]:
     read = malformed = 0
-    with file.open() as stream:
-        for block in read_blocks(stream, file.label):
-            parsed = parse_block(block, list(spec.columns), _DIALECT)
-            read += parsed.rows.height + parsed.malformed.height
-            malformed += parsed.malformed.height
-            sink.write(spec.keep(parsed.rows))
+    for parsed in parsed_blocks(FileShape(file, spec.columns, _DIALECT, has_header=False)):
+        read += parsed.rows.height + parsed.malformed.height
+        malformed += parsed.malformed.height
+        sink.write(spec.keep(parsed.rows))
     if read and malformed == read:
         raise SourceError(
             f"{file.label}: no line has the {len(spec.columns) - 1} columns of {spec.file_name} "

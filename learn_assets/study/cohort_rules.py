@@ -73,7 +73,8 @@ class IndexEventRule(Section):
         default=(), description="Laboratory texts that count as positive (case ignored)."
     )
     value_at_least: float | None = Field(
-        default=None, description="Laboratory number that counts as positive, in the unit sent."
+        default=None,
+        description="Laboratory number that counts as positive, in the unit sent; `<80` is none.",
     )
 
     @model_validator(mode="after")

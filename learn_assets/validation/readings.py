@@ -7,7 +7,7 @@ What belongs here: one function a table. Rules that need other rows or the patie
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
@@ -35,12 +35,14 @@ class Reading:
 
     `cells` are the text columns it needs, `columns` the canonical ones (without source_row) as
     expressions over these, and `rules` what a row can break, in the order they are asked; rules may
-    name a cell (`cell`) and a canonical value (`made`).
+    name a cell (`cell`) and a canonical value (`made`). `counted` says by cells what is true of a
+    row and worth a count, though the row stays.
     """
 
     cells: tuple[str, ...]
     columns: dict[str, pl.Expr]
     rules: list[Rule]
+    counted: dict[str, pl.Expr] = field(default_factory=dict)
 
 
 def cell(name: str) -> pl.Expr:
@@ -54,8 +56,9 @@ def made(name: str) -> pl.Expr:
 
 
 def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFrame:
-    """Return the canonical columns of raw rows, and `broken`, the rule each row breaks or null.
+    """Return the canonical columns of raw rows, `broken`, and the conditions of `counted`.
 
+    `broken` is the rule that a row breaks, or null.
     Cells and values are made once and looked at by every rule: as one nested expression they would
     be made anew for each.
     """
@@ -70,6 +73,7 @@ def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFram
     return cells.hstack(canonical).select(
         *(made(name).alias(name) for name in reading.columns),
         first_broken(reading.rules).alias("broken"),
+        *(condition.alias(name) for name, condition in reading.counted.items()),
     )
 
 
@@ -118,20 +122,26 @@ def event(setting: Setting) -> Reading:
 
 
 def lab_result(setting: Setting) -> Reading:
-    """A laboratory result. A number that is none is kept as text, so nothing is lost."""
+    """A laboratory result. A number that is none is kept as text, so nothing is lost.
+
+    The number of a result below a limit ("<80" with 80) is left out and counted: it would pass for
+    the result itself, in the index event and in the features. The text keeps it.
+    """
     base = event(setting)
     written = cell("value_number")
     value = values.number(written)
+    limit = values.is_upper_limit(written, cell("value_text"))
     unreadable = pl.when(value.is_null()).then(written)
     return Reading(
         cells=(*base.cells, "value_number", "value_text", "unit"),
         columns={
             **base.columns,
-            "value_number": value,
+            "value_number": pl.when(~limit).then(value),
             "value_text": pl.coalesce(cell("value_text"), unreadable),
             "unit": cell("unit"),
         },
         rules=base.rules,
+        counted={"numbers_that_are_limits": limit},
     )
 
 

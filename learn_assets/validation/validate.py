@@ -37,13 +37,18 @@ class RowAccountError(RuntimeError):
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """Counts of a validation; `reasons` sorted by name."""
+    """Counts of a validation; `reasons` sorted by name.
+
+    `counted`: rows of which a condition holds that the table's reading counts, such as results
+    below a limit, among those that break no rule of their own.
+    """
 
     table: str
     rows_in: int
     rows_kept: int
     rows_quarantined: int
     reasons: tuple[tuple[str, int], ...]
+    counted: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Validation:
     setting: Setting
     rows_a_bucket: int
     verdicts: list[pl.DataFrame] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
 
     @property
     def canonical(self) -> pl.Schema:
@@ -129,7 +135,9 @@ def _judge_rows(frame: pl.DataFrame, validation: Validation) -> pl.DataFrame:
     judged = read(frame, reading, validation.setting).with_columns(
         frame.get_column(POSITION), *hashes
     )
-    return _passed(judged, reading.rules, validation)
+    passed = _passed(judged, reading.rules, validation)
+    validation.counted.update({name: passed.get_column(name).sum() for name in reading.counted})
+    return passed.drop(*reading.counted)
 
 
 def _judge_bucket(bucket: pl.DataFrame, validation: Validation) -> pl.DataFrame:
@@ -218,5 +226,10 @@ def _report(validation: Validation, kept: int, quarantined: int) -> ValidationRe
             f"quarantined for {reasons.total()} reasons; report this as a defect"
         )
     return ValidationReport(
-        validation.raw.table, rows_in, kept, quarantined, tuple(sorted(reasons.items()))
+        table=validation.raw.table,
+        rows_in=rows_in,
+        rows_kept=kept,
+        rows_quarantined=quarantined,
+        reasons=tuple(sorted(reasons.items())),
+        counted=dict(validation.counted),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_assets.sources.delimited import Block, Dialect, first_lines, parse_block, read_blocks
+from learn_assets.sources.delimited import (
+    LONGEST_HEADER_BYTES,
+    Block,
+    Dialect,
+    first_lines,
+    parse_block,
+    read_blocks,
+)
 from learn_assets.sources.files import SourceError, SourceFile
 
 COLUMNS = ["a", "b", "c"]
@@ -144,3 +152,26 @@ def test_line_longer_than_a_block_stays_whole() -> None:
     blocks = list(read_blocks(io.BytesIO(b"a" * 100 + b"\nb\n"), "a.csv", block_bytes=8))
     assert b"".join(block.data for block in blocks) == b"a" * 100 + b"\nb\n"
     assert blocks[0].data.startswith(b"a" * 100 + b"\n")
+
+
+@pytest.mark.parametrize("data", [b"a,b\r1,2\r", b"\r\ra,b\r1,2", b"\n\na,b\r1,2\n3,4\n"])
+def test_line_ends_of_cr_alone_are_named(data: bytes) -> None:
+    line = 3 if data.startswith(b"\n") else 1
+    with pytest.raises(SourceError, match=rf"a\.csv, line {line}: .* CR .* tr "):
+        list(read_blocks(io.BytesIO(data), "a.csv"))
+
+
+def test_a_header_without_end_is_refused_before_the_file_is_read() -> None:
+    stream = io.BytesIO(b"a," * (8 * LONGEST_HEADER_BYTES))
+    with pytest.raises(SourceError, match=r"a\.csv, line 1: longer than"):
+        list(read_blocks(stream, "a.csv", block_bytes=1024))
+    assert stream.tell() <= 2 * LONGEST_HEADER_BYTES
+
+
+def test_a_long_line_takes_time_in_proportion_to_its_length() -> None:
+    line = b"a" * 2**25
+    started = time.process_time()
+    blocks = list(read_blocks(io.BytesIO(b"x\n" + line), "a.csv", block_bytes=4096))
+    assert blocks[-1].data == line
+    # Copied once for each chunk, it took more than half a minute.
+    assert time.process_time() - started < 5

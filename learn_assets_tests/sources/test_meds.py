@@ -132,6 +132,19 @@ def test_codes_of_mimic_are_read_through_their_parents(small: Path, tmp_path: Pa
     assert ("LOINC", "2160-0", "Creatinine") in lake.read("terminology").rows()
 
 
+def test_the_number_of_a_result_below_a_limit_is_left_out(small: Path, tmp_path: Path) -> None:
+    texts = ("<1:80", "<80", None, "\u22651:80", "> 1:80")
+    day = "2014-02-01"
+    write_shard(small, [(1, day, "LOINC/5048-4", 80.0, text) for text in texts], "tuning/0")
+    lake = Lake(tmp_path / "lake")
+    _, report = load(meds_study(small), lake, "patient", "lab_result")
+    found = lake.read("lab_result").filter(pl.col("code") == "5048-4")
+    numbers = (None, None, 80.0, 80.0, 80.0)
+    expected = list(zip(numbers, texts, strict=True))
+    assert found.select("value_number", "value_text").rows() == expected
+    assert report.counted == {"numbers_that_are_limits": 2}
+
+
 def test_what_no_rule_knows_is_counted_and_can_be_claimed(small: Path, tmp_path: Path) -> None:
     report = ingest_table(meds_study(small), Lake(tmp_path / "first"), "diagnosis")
     assert (report.rows_read, report.rows_of_no_table) == (2, 1)

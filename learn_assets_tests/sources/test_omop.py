@@ -151,6 +151,36 @@ def test_values_come_as_number_or_words_with_unit(reference: dict[str, pl.DataFr
     ]
 
 
+def test_an_operator_below_leaves_no_number(tmp_path: Path, lake: Lake) -> None:
+    source = write_cdm(tmp_path / "cdm", "duckdb")
+    results = [
+        # <, <=, >, >=, =, none; number, concept of the answer, text.
+        *((4171756, 80, 0, "<1:80"), (4171756, 80, 0, "1:80"), (4171754, 80, 0, None)),
+        *((4171756, None, 0, "1:80"), (4171756, 80, 107, None)),
+        *((4172704, 640, 0, "1:640"), (4171755, 80, 0, None), (4172703, 80, 0, "80")),
+        *((0, 80, 0, "<1:80"), (0, 80, 0, None), (None, 80, 0, None)),
+    ]
+    with duckdb.connect(str(source["path"])) as connection:
+        connection.execute(
+            "CREATE OR REPLACE TABLE measurement (measurement_id INT, person_id INT, "
+            "measurement_concept_id INT, measurement_date DATE, operator_concept_id INT, "
+            "value_as_number DOUBLE, value_as_concept_id INT, value_source_value VARCHAR)"
+        )
+        rows = [(number, *result) for number, result in enumerate(results)]
+        connection.executemany(
+            "INSERT INTO measurement VALUES (?, 1, 105, '2014-04-01', ?, ?, ?, ?)", rows
+        )
+    _, report = load(study_of(source), lake, "patient", "lab_result")
+    found = lake.read("lab_result").filter(pl.col("code") == "8061-4")
+    assert found.select("value_number", "value_text").rows() == [
+        *((None, "<1:80"), (None, "<1:80"), (None, "<=80.0")),
+        *((None, "<1:80"), (None, "Positive")),
+        *((640.0, "1:640"), (80.0, None), (80.0, "80")),
+        *((None, "<1:80"), (80.0, None), (80.0, None)),
+    ]
+    assert report.counted == {"numbers_that_are_limits": 5}
+
+
 def test_concepts_resolve_to_codes(tmp_path: Path) -> None:
     for form in ("duckdb", "csv"):
         source = OmopSource.model_validate(write_cdm(tmp_path / form, form))
@@ -160,6 +190,14 @@ def test_concepts_resolve_to_codes(tmp_path: Path) -> None:
         assert below == (("SNOMED", "271807003"), ("SNOMED", "55464009"))
         with pytest.raises(SourceError, match="999"):
             resolve_concepts(source, ["999"], include_descendants=False)
+
+
+def test_line_ends_of_cr_alone_are_named(tmp_path: Path, lake: Lake) -> None:
+    study = study_of(write_cdm(tmp_path / "cdm", "csv"))
+    path = tmp_path / "cdm" / "condition_occurrence.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r"))
+    with pytest.raises(SourceError, match=r"condition_occurrence\.csv, line 1: .* CR "):
+        load(study, lake, "patient", "diagnosis")
 
 
 def test_malformed_lines_of_a_csv_database_are_accounted_for(tmp_path: Path, lake: Lake) -> None:

@@ -57,6 +57,14 @@ def test_a_broken_line_is_counted_and_left_out(tmp_path: Path, lake: Lake) -> No
     assert (reports[0].rows_read, reports[0].rows_malformed) == (2, 1)
 
 
+@pytest.mark.parametrize("first", ["\n", "\r"])
+def test_line_ends_of_cr_alone_are_named(first: str, tmp_path: Path, lake: Lake) -> None:
+    lines = [line.removesuffix("\n") for line in (CONSO, CONSO, CONSO)]
+    folder = release(tmp_path / "r", RXNCONSO=lines[0] + first + "\r".join(lines[1:]))
+    with pytest.raises(SourceError, match=r"RXNCONSO\.RRF, line .* CR "):
+        ingest_release(lake, folder)
+
+
 def test_compressed_release_files_read_alike(tmp_path: Path, lake: Lake) -> None:
     folder = release(tmp_path / "r", RXNCONSO=CONSO)
     path = folder / "rrf" / "RXNCONSO.RRF"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from learn_assets.lake import Lake
+from learn_assets.sources import raw_tables
+from learn_assets.sources.delimited import ParsedBlock, parse_block
 from learn_assets.sources.files import SourceError
+from learn_assets.sources.headers import MOST_COLUMNS
 from learn_assets.sources.ingest import RAW_TABLES, ingest_table, source_fingerprint
 from learn_assets_tests.extracts import (
     DIAGNOSES,
@@ -72,6 +77,44 @@ VARIANTS = {
 def test_header_variants_read_alike(variant: str, tmp_path: Path, lake: Lake) -> None:
     folder = write_extract(tmp_path / "site", diagnosis=VARIANTS[variant])
     assert read_diagnosis(folder, lake).equals(PLAIN)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_line_ends_of_cr_alone_are_named(rows: int, tmp_path: Path, lake: Lake) -> None:
+    """Wherever they begin: they made the header swallow the rows, or a row the rows after it."""
+    lines = csv_text(EVENT_HEADER, DIAGNOSES).splitlines()
+    text = "\n".join([*lines[:rows], "\r".join(lines[rows:])])
+    folder = write_extract(tmp_path / "site", diagnosis=text)
+    with pytest.raises(SourceError, match=rf"diagnosis\.csv, line {rows + 1}: .* CR "):
+        ingest_table(trinetx_study(folder), lake, "diagnosis")
+
+
+def test_a_cr_inside_a_text_is_no_line_end(tmp_path: Path, lake: Lake) -> None:
+    rows = [("001", "e\r1", *DIAGNOSES[0][2:]), ("002", "e\r2")]
+    lines = [",".join(row) for row in (EVENT_HEADER, *rows)]
+    folder = write_extract(tmp_path / "site", diagnosis="\n".join(lines))
+    report = ingest_table(trinetx_study(folder), lake, "diagnosis")
+    assert (report.rows_read, report.rows_malformed) == (2, 1)
+
+
+def test_a_header_of_too_many_columns_is_refused(tmp_path: Path, lake: Lake) -> None:
+    header = [*EVENT_HEADER, *["more"] * MOST_COLUMNS]
+    folder = write_extract(tmp_path / "site", diagnosis=csv_text(header, ()))
+    with pytest.raises(SourceError, match=rf"line 1: {len(header)} columns"):
+        ingest_table(trinetx_study(folder), lake, "diagnosis")
+
+
+def test_rows_are_counted_apart_from_the_reader(
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losing(*given: Any) -> ParsedBlock:
+        parsed = parse_block(*given)
+        return replace(parsed, rows=parsed.rows.head(1))
+
+    monkeypatch.setattr(raw_tables, "parse_block", losing)
+    folder = write_extract(tmp_path / "site")
+    with pytest.raises(SourceError, match=r"diagnosis\.csv, from line 2: 4 lines became 1 "):
+        ingest_table(trinetx_study(folder), lake, "diagnosis")
 
 
 def test_columns_in_another_order_go_by_name(tmp_path: Path, lake: Lake) -> None:

@@ -156,6 +156,13 @@ def test_a_header_without_a_needed_column_is_named(tmp_path: Path, lake: Lake) -
         _read(lake, path)
 
 
+def test_line_ends_of_cr_alone_are_named(tmp_path: Path, lake: Lake) -> None:
+    path = _file(tmp_path, *["1;01022018;01011950;F12.10;;"] * 3)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r"))
+    with pytest.raises(SourceError, match=r"download\.csv, line 1: .* CR "):
+        _read(lake, path)
+
+
 def test_dates_that_nobody_can_read_stop_before_the_lake(tmp_path: Path, lake: Lake) -> None:
     path = _file(tmp_path, "1;Feb 1 2018;;F12.10;;", "2;Feb 2 2018;;F12.10;;")
     with pytest.raises(SourceError, match=r"download\.csv, from line 2.*DDMMYYYY") as raised:

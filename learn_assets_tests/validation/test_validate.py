@@ -173,6 +173,34 @@ def test_a_laboratory_number_that_is_none_is_kept_as_text(tmp_path: Path, lake: 
     ]
 
 
+def test_the_number_of_a_result_below_a_limit_is_left_out_and_counted(
+    tmp_path: Path, lake: Lake
+) -> None:
+    header = (*EVENT_HEADER, "lab_result_num_val", "lab_result_text_val", "units_of_measure")
+    left_out = (
+        ("80", "<1:80"), ("80.0", "< 80"), ("80", "<= 1 : 80"), ("80", "\u2264 1:80"),
+        ("40", "<1:80"), ("0.25", "<0,5"), ("80", "Less than 1:80"), ("80", "NEGATIVE (<1:80)"),
+        ("<80", "negative"),
+    )  # fmt: skip
+    kept = (
+        ("640", "> 1:640"), ("80", "\u22651:80"), ("80", ">=80"), ("80", ""), ("160", "1:160"),
+        ("640", "positive (reference <1:80)"), ("80", "1:80 (reference <1:80)"),
+        ("5", "<see note 5>"),
+    )  # fmt: skip
+    event = ("001", "", "LOINC", "5048-4", "20140101")
+    results = [*left_out, *kept, ("<80", ""), ("", "<1:40")]
+    rows = [(*event, number, text, "") for number, text in results]
+    folder = write_extract(tmp_path / "site")
+    (folder / "lab_result.csv").write_text(csv_text(header, rows), encoding="utf-8")
+    _, report = load(trinetx_study(folder), lake, "patient", "lab_result")
+    assert lake.read("lab_result").select("value_number", "value_text").rows() == [
+        *((None, text) for _, text in left_out),
+        *((float(number), text or None) for number, text in kept),
+        *((None, "<80"), (None, "<1:40")),
+    ]
+    assert report.counted == {"numbers_that_are_limits": len(left_out) + 1}
+
+
 def test_terminology_has_one_description_a_code(tmp_path: Path, lake: Lake) -> None:
     folder = write_extract(tmp_path / "site")
     rows = [
