@@ -82,10 +82,10 @@ def package(site: Path, home: Path) -> Made:
     failed = [test.name for report in reports for test in report.failed_tests]
     if failed:
         raise AssertionError(f"failed dbt tests: {failed}")
-    narratives = pl.scan_parquet(lake.path("narratives"))
+    narratives = lake.scan("narratives")
     records = narratives.group_by("kind").agg(pl.col("records").sum()).collect()
-    counted = pl.scan_parquet(lake.path("int_event_counts")).select(pl.col("count").sum()).collect()
-    patients = pl.scan_parquet(lake.path("index_events")).select(pl.len()).collect().item()
+    counted = lake.scan("int_event_counts").select(pl.col("count").sum()).collect()
+    patients = lake.scan("index_events").select(pl.len()).collect().item()
     return Made(patients, dict(records.iter_rows()), float(counted.item()))
 
 

@@ -26,7 +26,7 @@ _BATCH_ROWS = 262_144
 
 
 class LakeHomeError(OSError):
-    """The folder for lakes cannot be made or written to; the message says which and the remedy."""
+    """The folder for lakes, or Dagster's, cannot be used; the message says which and the remedy."""
 
 
 class MissingTableError(FileNotFoundError):
@@ -115,7 +115,7 @@ class Lake:
             raise MissingTableError(
                 f"{place} is not in the lake {self.root}; materialize that asset first"
             )
-        return pl.scan_parquet(self.path(table, window, encoder))
+        return pl.scan_parquet(self.path(table, window, encoder), glob=False)
 
     def read(
         self, table: str, window: Window | str | None = None, encoder: str | None = None
@@ -217,7 +217,10 @@ def temporary_folder(parent: Path, prefix: str = "") -> Iterator[Path]:
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:
-    for folder in parent.glob(f"{prefix}*/"):
+    # A user's name for a folder may be part of the prefix, so the prefix is no pattern.
+    for folder in parent.iterdir():
+        if not (folder.name.startswith(prefix) and folder.is_dir()):
+            continue
         with suppress(BlockingIOError, FileNotFoundError):
             descriptor = os.open(folder, os.O_RDONLY)
             try:
@@ -231,7 +234,8 @@ def fingerprint_file(path: Path) -> TableStamp:
     """Return rows, columns and content fingerprint of a Parquet file, reading it in batches."""
     source = pq.ParquetFile(path)
     digest = hashlib.sha256()
-    columns = {name: str(dtype) for name, dtype in pl.read_parquet_schema(path).items()}
+    schema = pl.scan_parquet(path, glob=False).collect_schema()
+    columns = {name: str(dtype) for name, dtype in schema.items()}
     digest.update(json.dumps(columns).encode())
     for batch in source.iter_batches(batch_size=_BATCH_ROWS):
         frame = pl.from_arrow(batch)

@@ -66,7 +66,10 @@ SENSITIVITY_TABLES = ("outcome_confirmation", "care_site")
 
 # Whose code decides the tables of a stage, as folders and files of the package; SQL is told by the
 # hash of the dbt project, and a study by its choices.
-_SQL_CODE = ("warehouse.py", "warehouse_variables.py", "validation", "schemas", "cohort")
+_SQL_CODE = (
+    *("warehouse.py", "warehouse_variables.py", "duckdb_session.py"),
+    *("validation", "schemas", "cohort"),
+)
 DATA_CODE = (*_SQL_CODE, "sources", "synthetic", "vocabulary", "quality", "reporting/disclosure.py")
 WINDOW_CODE = _SQL_CODE
 EMBEDDING_CODE = ("embedding", "validation/contracts.py", "schemas", "cohort")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from learn_assets.cohort.windows import Window
+from learn_assets.duckdb_session import literal_pattern
 from learn_assets.lake import Lake, MissingTableError, TableStamp
 from learn_assets.project_files import project_file
 from learn_assets.study import Study
@@ -169,8 +170,9 @@ def run_models(
         absent = _absent_tables(manifest, selected, lake, study, window)
         variables: dict[str, Value] = {
             **dbt_variables(study, window),
-            "lake_tables": str(lake.path("any").parent),
+            "lake_tables": literal_pattern(lake.path("any").parent),
             "staging_folder": str(staging),
+            "staged_tables": literal_pattern(staging),
             "absent_tables": [*absent],
             "memory_limit": memory_limit or _default_memory_limit(),
             "spill_folder": str(staging / "spill"),

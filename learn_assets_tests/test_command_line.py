@@ -65,6 +65,18 @@ def test_a_home_that_cannot_be_used_is_one_line_with_the_remedy(
     assert len(message.splitlines()) == 1
 
 
+def test_a_home_that_dagster_would_misread_is_one_line_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.setenv("LEARN_HOME", str(tmp_path / "lakes?"))
+    assert command_line.main(["materialize", "--study", "demo"]) == 2
+    message = capsys.readouterr().err.strip()
+    assert "set DAGSTER_HOME" in message
+    assert len(message.splitlines()) == 1
+    assert not (tmp_path / "lakes").exists()
+
+
 def test_an_extract_that_is_not_there_is_one_line_with_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,20 @@
   {{- var('lake_tables') }}/{% if windowed %}{{ var('window_key') }}/{% endif %}{{ table }}.parquet
 {%- endmacro -%}
 
+{%- macro staged_location(relation) -%}
+  {#- The same file as `external_location`, for reading. -#}
+  {{- var('staged_tables') }}/{{ relation.identifier }}.parquet
+{%- endmacro -%}
+
+{%- macro parquet_relation(patterns) -%}
+  {#- Without columns from folders' names, such as `site=2`, in the path of a lake. -#}
+  {%- set listed = [] -%}
+  {%- for pattern in patterns -%}
+    {%- do listed.append(sql_text(pattern)) -%}
+  {%- endfor -%}
+  read_parquet([{{ listed | join(', ') }}], hive_partitioning = false)
+{%- endmacro -%}
+
 {%- macro is_windowed(node) -%}
   {{- return(node.config.get('meta', {}).get('windowed', false)) -}}
 {%- endmacro -%}
@@ -59,8 +73,8 @@
     {%- do run_query("create or replace view " ~ relation ~ " as select " ~ columns | join(", ")
           ~ " where false") -%}
   {%- else -%}
-    {%- do run_query("create or replace view " ~ relation ~ " as select * from read_parquet("
-          ~ sql_text(lake_location(table, is_windowed(node))) ~ ")") -%}
+    {%- do run_query("create or replace view " ~ relation ~ " as select * from "
+          ~ parquet_relation([lake_location(table, is_windowed(node))])) -%}
   {%- endif -%}
 {%- endmacro -%}
 

@@ -17,15 +17,15 @@
   {%- if buckets | length > 1 -%}
     {%- set parts = [] -%}
     {%- for bucket in buckets -%}
-      {%- set part = location ~ '.' ~ loop.index ~ '.part' -%}
+      {%- set part = '.' ~ loop.index ~ '.part' -%}
       {%- do run_query("set variable bucket_first = " ~ sql_text(bucket[0])) -%}
       {%- do run_query("set variable bucket_last = " ~ sql_text(bucket[1])) -%}
-      {%- do run_query(copy_to(compiled_code, part)) -%}
-      {%- do parts.append(sql_text(part)) -%}
+      {%- do run_query(copy_to(compiled_code, location ~ part)) -%}
+      {%- do parts.append(staged_location(this) ~ part) -%}
     {%- endfor -%}
     {%- do run_query("reset variable bucket_first") -%}
     {%- do run_query("reset variable bucket_last") -%}
-    {%- set query = "select * from read_parquet([" ~ parts | join(', ') ~ "])" -%}
+    {%- set query = "select * from " ~ parquet_relation(parts) -%}
   {%- else -%}
     {%- set query = compiled_code -%}
   {%- endif -%}
@@ -33,7 +33,7 @@
     {{ copy_to(query, location) }}
   {%- endcall %}
   {% call statement('register', language='sql') -%}
-    create or replace view {{ target_relation }} as select * from read_parquet({{ sql_text(location) }})
+    create or replace view {{ target_relation }} as select * from {{ parquet_relation([staged_location(this)]) }}
   {%- endcall %}
 
   {{ run_hooks(post_hooks, inside_transaction=True) }}

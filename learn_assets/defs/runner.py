@@ -27,7 +27,7 @@ from learn_assets.defs.stages import (
 )
 from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
 from learn_assets.defs.terminal import LOGGER, failure_paragraphs
-from learn_assets.lake import Lake, private_folder
+from learn_assets.lake import Lake, LakeHomeError, private_folder
 from learn_assets.project_files import project_file
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study_file import AnyStudy
@@ -56,8 +56,17 @@ class StageOutcome:
 
 
 def prepare_dagster_home(home: Path) -> Path:
-    """Point DAGSTER_HOME at a private folder with telemetry off, unless it is already set."""
+    """Point DAGSTER_HOME at a private folder with telemetry off, unless it is already set.
+
+    LakeHomeError for a path with `?`: Dagster would keep its history in another folder.
+    """
     folder = Path(os.environ.get("DAGSTER_HOME") or home / "dagster_home").resolve()
+    # Dagster makes an address of SQLite from the path, which ends at a question mark.
+    if "?" in str(folder):
+        raise LakeHomeError(
+            f"Dagster cannot keep its history in {folder}, because the path holds a question mark; "
+            "set DAGSTER_HOME to a folder without one"
+        )
     if not folder.exists():
         private_folder(folder)
     settings = folder / "dagster.yaml"

@@ -171,7 +171,9 @@ class ChampionHistory:
                 "backup or roll back to another version"
             )
         models = read_bundle(version / "bundle", digest=entry.champion)
-        return Champion(entry.champion, models, pl.read_parquet(path), version / "bundle")
+        return Champion(
+            entry.champion, models, pl.read_parquet(path, glob=False), version / "bundle"
+        )
 
     def _write_version(self, bundle: Path, digest: str, out_of_fold: pl.DataFrame) -> str:
         versions = self._folder / "versions"

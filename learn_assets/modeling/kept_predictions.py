@@ -25,7 +25,7 @@ class KeptPredictions:
     def find(self, seed: int) -> pl.DataFrame | None:
         """Return what was kept for a seed, None when nothing was."""
         path = self._path(seed)
-        return pl.read_parquet(path) if path.exists() else None
+        return pl.read_parquet(path, glob=False) if path.exists() else None
 
     def keep(self, seed: int, predictions: pl.DataFrame) -> None:
         """Keep the predictions of a seed: whole or not at all."""

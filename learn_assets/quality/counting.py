@@ -12,9 +12,8 @@ from contextlib import contextmanager
 import duckdb
 import polars as pl
 
+from learn_assets.duckdb_session import open_duckdb, parquet_relation
 from learn_assets.lake import Lake
-
-_MEMORY = "2GB"
 
 
 def records_by(lake: Lake, table: str, *columns: str, where: str = "true") -> pl.DataFrame:
@@ -39,16 +38,10 @@ def _counted(lake: Lake, source: str, columns: tuple[str, ...]) -> pl.DataFrame:
 def _source(lake: Lake, table: str) -> str:
     # A table that is not there is the lake's error to explain.
     lake.scan(table)
-    return f"read_parquet({_quoted(str(lake.path(table)))})"
+    return parquet_relation([lake.path(table)])
 
 
 @contextmanager
 def _connection(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
-    with lake.staging() as staging, duckdb.connect(":memory:") as connection:
-        connection.execute(f"set memory_limit = '{_MEMORY}'")
-        connection.execute(f"set temp_directory = {_quoted(str(staging))}")
+    with lake.staging() as staging, open_duckdb(staging) as connection:
         yield connection
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -81,6 +81,8 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "learn_assets",
     "text.color": INK,
+    # Names that come with data may hold dollar signs, which are no formulas.
+    "text.parse_math": False,
     "xtick.color": QUIET,
     "xtick.labelcolor": INK,
     "ytick.color": QUIET,

@@ -77,9 +77,6 @@ def _forest(figure: Figure, new: _Rows, ordinary: _Rows, feature_set: str) -> No
             _further_row(axes, last, new[None], feature_set)
             ticks, names = [*ticks, last], [*names, _FURTHER]
     axes.set_yticks(ticks, names)
-    for label in axes.get_yticklabels():
-        # A name that the data holder chose may hold a dollar sign.
-        label.set_parse_math(False)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(last + 0.7, -0.7)

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from learn_assets.duckdb_session import open_duckdb, parquet_relation, sql_text
 from learn_assets.lake import Lake
 from learn_assets.sources.files import SourceError
 from learn_assets.sources.meds_codes import DEMOGRAPHICS, PACKAGED_RULES, Meaning, meanings_of
@@ -118,10 +119,7 @@ def meds_files(source: MedsSource) -> tuple[Path, ...]:
 def open_meds(source: MedsSource, staging: Path) -> Iterator[MedsDataset]:
     """Yield the dataset of a study; `staging` takes what does not fit in memory."""
     shards = [path for path in meds_files(source) if path != _codes_file(source)]
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET preserve_insertion_order = true")
-        connection.execute("SET memory_limit = '2GB'")
-        connection.execute(f"SET temp_directory = {_quoted(str(staging))}")
+    with open_duckdb(staging) as connection:
         events = _events_of(source.folder, shards)
         described = connection.execute(f"DESCRIBE SELECT * FROM {events}").fetchall()
         columns = frozenset(str(row[0]) for row in described)
@@ -169,7 +167,7 @@ def _ingest_events(dataset: MedsDataset, lake: Lake, table: str) -> IngestReport
     with raw_sinks(lake, table, columns) as sinks:
         # A join keeps no order, and putting all events in order would hold all of them.
         for shard in dataset.shards:
-            one = f"AND e.filename = {_quoted(str(shard))} ORDER BY e.source_row"
+            one = f"AND e.filename = {sql_text(str(shard))} ORDER BY e.source_row"
             for batch in dataset.batches(f"{selected} {one}"):
                 sinks.rows.write(batch)
         if table == "diagnosis":
@@ -238,12 +236,11 @@ def _report(
 
 def _events_of(folder: Path, shards: Sequence[Path]) -> str:
     """Return SQL of all events, each with its file (relative to the folder) and row."""
-    listed = ", ".join(_quoted(str(path)) for path in shards)
+    relation = parquet_relation(shards, "filename = true", "file_row_number = true")
     start = len(str(folder)) + 2
     return (
         f"(SELECT * EXCLUDE (file_row_number), substr(filename, {start}) AS source_file, "
-        f"file_row_number + 1 AS source_row FROM read_parquet([{listed}], union_by_name = true, "
-        "filename = true, file_row_number = true))"
+        f"file_row_number + 1 AS source_row FROM {relation})"
     )
 
 
@@ -253,7 +250,7 @@ def _code_metadata(
     path = _codes_file(source)
     if not path.exists():
         return {}, {}
-    relation = f"read_parquet({_quoted(str(path))})"
+    relation = parquet_relation([path])
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     columns = {str(row[0]) for row in described}
     wanted = [name if name in columns else f"NULL AS {name}" for name in _METADATA]
@@ -276,7 +273,3 @@ def _beginnings(codes: Sequence[str]) -> str:
 
 def _codes_file(source: MedsSource) -> Path:
     return source.folder / "metadata" / "codes.parquet"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from learn_assets.duckdb_session import open_duckdb, parquet_relation
 from learn_assets.sources.delimited import Dialect, first_lines
 from learn_assets.sources.files import SourceError, SourceFile, find_files
 from learn_assets.sources.headers import FileShape, TableLayout, file_shapes, squash
@@ -103,9 +104,7 @@ class OmopDatabase:
     def _file_table(self, name: str) -> OmopTable | None:
         parquet = _parquet_files(self._existing_folder(), name)
         if parquet:
-            listed = ", ".join(_quoted(str(path)) for path in parquet)
-            relation = f"read_parquet([{listed}], union_by_name=true)"
-            return self._described(OmopTable(relation, {}, f"{name}.parquet"))
+            return self._described(OmopTable(parquet_relation(parquet), {}, f"{name}.parquet"))
         files = find_files(self._existing_folder(), (name,))
         return self._staged_table(name, files) if files else None
 
@@ -118,11 +117,10 @@ class OmopDatabase:
         layout = TableLayout(required=(), aliases=_anything_goes(files))
         shapes = [_omop_dialect(shape) for shape in file_shapes(files, layout)]
         stage_delimited(shapes, self._staging, name)
-        malformed = pl.read_parquet(self._staging / f"{name}_malformed.parquet")
-        staged = _quoted(str(self._staging / f"{name}.parquet"))
+        malformed = pl.read_parquet(self._staging / f"{name}_malformed.parquet", glob=False)
+        staged = parquet_relation([self._staging / f"{name}.parquet"])
         relation = (
-            "(SELECT * EXCLUDE (source_file, source_row), source_row AS file_line "
-            f"FROM read_parquet({staged}))"
+            f"(SELECT * EXCLUDE (source_file, source_row), source_row AS file_line FROM {staged})"
         )
         one_file = len(shapes) == 1
         # Lines of several files share numbers, so there the order of all rows is the number.
@@ -166,16 +164,8 @@ def open_omop(source: OmopSource, staging: Path) -> Iterator[OmopDatabase]:
     SourceError when the path does not exist, is no DuckDB file, or the sample package is missing.
     """
     path = omop_path(source)
-    if path.is_dir():
-        connection = duckdb.connect(":memory:")
-        folder: Path | None = path
-    else:
-        connection = _connect(path)
-        folder = None
-    with connection:
-        connection.execute("SET preserve_insertion_order = true")
-        connection.execute("SET memory_limit = '2GB'")
-        connection.execute(f"SET temp_directory = {_quoted(str(staging))}")
+    folder = path if path.is_dir() else None
+    with open_duckdb(staging) if folder else _open_database(path, staging) as connection:
         yield OmopDatabase(connection, folder, source.database_schema, staging)
 
 
@@ -196,9 +186,9 @@ def _packaged_database(package: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / "data" / "eunomia.duckdb"
 
 
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+def _open_database(path: Path, staging: Path) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(str(path), read_only=True)
+        return open_duckdb(staging, path)
     except duckdb.Error as error:
         raise SourceError(
             f"{path.name} cannot be opened as a DuckDB file; check `source.path`, "
@@ -230,7 +220,3 @@ def _omop_dialect(shape: FileShape) -> FileShape:
     header = first_lines(shape.file, 1)
     quoted = shape.dialect.separator != "\t" or any('"' in line for line in header)
     return replace(shape, dialect=Dialect(shape.dialect.separator, quoted))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

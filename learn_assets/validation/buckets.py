@@ -65,7 +65,7 @@ class Buckets:
     def frames(self) -> Iterator[pl.DataFrame]:
         """Yield the buckets in key order, once the `with` block that filled them has ended."""
         for path in self._paths:
-            yield pl.read_parquet(path)
+            yield pl.read_parquet(path, glob=False)
             path.unlink()
 
     def __enter__(self) -> Self:

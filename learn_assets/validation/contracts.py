@@ -58,7 +58,13 @@ def check_table(table: pl.DataFrame | Path, name: str) -> CheckOutcome:
 
 
 def _without_rows(table: pl.DataFrame | Path) -> pl.DataFrame:
-    return table.clear() if isinstance(table, pl.DataFrame) else pl.read_parquet(table, n_rows=0)
+    return _lazy(table).clear().collect()
+
+
+def _lazy(table: pl.DataFrame | Path) -> pl.LazyFrame:
+    if isinstance(table, pl.DataFrame):
+        return table.lazy()
+    return pl.scan_parquet(table, glob=False)
 
 
 def _batches(table: pl.DataFrame | Path) -> Iterator[pl.DataFrame]:
@@ -91,6 +97,5 @@ def _places(errors: pa.errors.SchemaErrors) -> Iterator[tuple[str, str]]:
 
 def _repeated(table: pl.DataFrame | Path, key: str) -> int:
     """Return how many rows repeat a key that stood before."""
-    frame = table.lazy() if isinstance(table, pl.DataFrame) else pl.scan_parquet(table)
-    counted = frame.select((pl.len() - pl.col(key).n_unique()).alias("repeated"))
+    counted = _lazy(table).select((pl.len() - pl.col(key).n_unique()).alias("repeated"))
     return int(counted.collect().item())

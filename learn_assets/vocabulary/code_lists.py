@@ -31,7 +31,7 @@ class UnknownCodeListError(ValueError):
 
 def packaged_code_lists() -> dict[str, tuple[CodeEntry, ...]]:
     """Return the packaged lists by name, read from the seed of the dbt project."""
-    seed = pl.read_csv(_seed_path(), infer_schema=False)
+    seed = pl.read_csv(_seed_path(), infer_schema=False, glob=False)
     lists: dict[str, list[CodeEntry]] = {}
     grouped = seed.group_by("list", "code_system", "match", maintain_order=True).agg("code")
     for name, code_system, match, codes in grouped.iter_rows():

@@ -7,6 +7,7 @@ import re
 import statistics
 from collections import Counter
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from learn_assets.lake import Lake
 from learn_assets.quality.assessment import measured
 from learn_assets.quality.codes import FORMS, OF_ONE_SEX
+from learn_assets.quality.counting import records_by
 from learn_assets.quality.months import MonthlyRecords
 from learn_assets.schemas import empty_frame
 from learn_assets_tests.quality.made import EVENTS
@@ -246,3 +248,9 @@ def test_a_code_looks_like_its_system() -> None:
     for system, codes in good.items():
         assert [code for code in codes if not re.search(FORMS[system], code)] == [], system
         assert [code for code in bad[system] if re.search(FORMS[system], code)] == [], system
+
+
+def test_records_are_counted_in_the_lake_itself_whatever_its_name(tmp_path: Path) -> None:
+    for name, codes in (("lake 2", ["I10"]), ("lake [v2]", ["M32.10"])):
+        Lake(tmp_path / name).write("diagnosis", pl.DataFrame({"code": codes}))
+    assert records_by(Lake(tmp_path / "lake [v2]"), "diagnosis", "code").rows() == [("M32.10", 1)]

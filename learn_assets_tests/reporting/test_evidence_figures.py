@@ -94,6 +94,14 @@ def explained(method: str, subject: str, direction: float | None, **more: object
     return pl.DataFrame([row], schema=EXPLANATION_SCHEMA)
 
 
+def test_a_name_with_dollar_signs_is_no_formula() -> None:
+    names = (r"$\frac{$", "a$b$", "1 < $2$ & 3", r"\$5")
+    text = parsed(subgroup_forest([group(name, "race", 0.7) for name in names], "forest"))
+    for name in names:
+        # Once in the description, once in the drawing.
+        assert text.count(name) == 2
+
+
 @pytest.mark.parametrize(
     ("direction", "words"),
     [(0.8, "raises risk"), (-0.8, "lowers risk"), (0.02, "either way")],

@@ -114,6 +114,21 @@ def test_subjects_become_patients(small: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_whose_name_looks_like_a_pattern_is_read_itself(tmp_path: Path) -> None:
+    write_shard(tmp_path / "meds 2", [(9, "2014-01-01", "ICD10CM/I10")])
+    write_codes(tmp_path / "meds 2", [])
+    odd = tmp_path / "meds [v2]"
+    for name, when in (("train/0", "2014-01-01"), ("a[b]=*/1", "2014-01-02")):
+        write_shard(odd, [(1, when, "ICD10CM/M32.10")], name)
+    write_codes(odd, [("ICD10CM/M32.10", "Lupus", [])])
+    lake = Lake(tmp_path / "lake")
+    load(meds_study(odd), lake, "patient", "diagnosis", "terminology")
+    assert lake.read("diagnosis")["code"].to_list() == ["M32.10", "M32.10"]
+    files = lake.read("raw_diagnosis")["source_file"].to_list()
+    assert files == ["data/a[b]=*/1.parquet", "data/train/0.parquet"]
+    assert lake.read("terminology")["description"].to_list() == ["Lupus"]
+
+
 def test_codes_of_mimic_are_read_through_their_parents(small: Path, tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
     load(meds_study(small), lake, "patient", *EVENTS, "terminology")

@@ -113,6 +113,21 @@ def test_every_form_of_a_database_reads_alike(
         assert found[table].equals(reference[table]), table
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "duckdb"])
+def test_a_folder_whose_name_looks_like_a_pattern_is_read_itself(
+    form: str, reference: dict[str, pl.DataFrame], tmp_path: Path
+) -> None:
+    for name in ("cdm 5", "lake 2"):
+        (tmp_path / name).mkdir()
+        for table in TABLES:
+            (tmp_path / name / f"{table}.parquet").write_bytes(b"")
+        pl.DataFrame({"person_id": [9]}).write_parquet(tmp_path / name / "person.parquet")
+    study = study_of(write_cdm(tmp_path / "cdm [v5]", form))
+    found = tables_of(study, Lake(tmp_path / "lake [v2]"))
+    for table in TABLES:
+        assert found[table].equals(reference[table]), table
+
+
 def test_people_become_patients(reference: dict[str, pl.DataFrame]) -> None:
     rows = reference["patient"].drop("source_row", "ethnicity").rows()
     assert [(row[0], row[1], row[2], row[3], str(row[4])) for row in rows] == [

@@ -105,6 +105,12 @@ def test_figures_are_drawn_without_small_bars() -> None:
     assert [figure.svg for figure in drawn.values()] == [figure.svg for figure in again.values()]
 
 
+def test_a_description_with_dollar_signs_is_no_formula() -> None:
+    drawn = discharge_figures(_two_sexes(7), {"F603": r"$\frac{$ a$b$"}, MINIMUM)
+    svg = drawn["principal_diagnoses"].svg
+    assert svg.count(r"$\frac{$ a$b$") == 2
+
+
 def test_box_plots_need_people_beyond_their_whiskers() -> None:
     frame = pl.concat([_two_sexes(seed) for seed in (8, 9)])
     assert "stay_box_plot" in discharge_figures(frame, {}, MINIMUM)

@@ -290,11 +290,23 @@ def test_an_empty_table_stays_empty_in_its_file(tmp_path: Path) -> None:
     assert duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone() == (0,)
 
 
+def test_a_lake_whose_path_looks_like_a_pattern_reads_its_own_tables(
+    lake: Lake, tmp_path: Path
+) -> None:
+    Tables().write(Lake(tmp_path / "site=1" / "lake 2x"), STUDY)
+    odd = Lake(tmp_path / "site=1" / "lake [v2]?")
+    shutil.copytree(lake.root / "tables", odd.root / "tables")
+    report = run_models(STUDY, odd, ["int_patient_span", "int_record_totals"])
+    assert report.failed_tests == ()
+    for model in report.models:
+        assert model.stamp == lake.stamp(model.table)
+
+
 @pytest.mark.slow
 def test_patients_in_buckets_give_the_same_texts(
     lake: Lake, project_copy: Path, tmp_path: Path
 ) -> None:
-    bucketed = Lake(tmp_path / "bucketed")
+    bucketed = Lake(tmp_path / "bucketed [70]")
     shutil.copytree(lake.root / "tables", bucketed.root / "tables")
     spoil(project_copy, "dbt_project.yml", "records_a_bucket: 500000", "records_a_bucket: 70")
     report = run_models(STUDY, bucketed, ["narratives"])

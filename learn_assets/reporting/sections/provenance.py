@@ -37,7 +37,8 @@ FINGERPRINTED_WINDOW = ("cohort", "event_counts", "latest_measurement")
 FINGERPRINTED_CELL = ("patient_embeddings", "cross_validation", "risk_scores")
 REPORT_CODE = (
     *("sources", "synthetic", "validation", "vocabulary", "quality", "schemas", "cohort"),
-    *("embedding", "modeling", "evaluation", "reporting", "warehouse.py", "warehouse_variables.py"),
+    *("embedding", "modeling", "evaluation", "reporting"),
+    *("warehouse.py", "warehouse_variables.py", "duckdb_session.py"),
 )
 _PACKAGES = (
     *("dagster", "dbt-core", "dbt-duckdb", "duckdb", "polars", "pandera", "great-expectations"),
