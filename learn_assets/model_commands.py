@@ -98,8 +98,8 @@ def _sha256(text: str) -> str:
 
 
 def _export(options: argparse.Namespace, study: Study, lake: Lake) -> None:
-    from learn_assets.lake import temporary_folder
     from learn_assets.modeling.bundle import BundleError, bundle_digest, read_bundle
+    from learn_assets.staging import staged_folder
 
     window, encoder = study.window(options.window), study.encoder(options.encoder)
     source = lake.folder("model_bundle", window, encoder.id) / "bundle"
@@ -113,7 +113,7 @@ def _export(options: argparse.Namespace, study: Study, lake: Lake) -> None:
     if target.exists():
         raise FileExistsError(f"{target} is there already; name a new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(target.parent, prefix=f".{target.name}.") as staged:
+    with staged_folder(target.parent) as staged:
         shutil.copytree(source, staged / "bundle")
         (staged / "bundle").rename(target)
     digest = bundle_digest(target)

@@ -24,7 +24,8 @@ from learn_assets.defs.stages import (
     window_runs,
 )
 from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
-from learn_assets.lake import Lake, private_folder
+from learn_assets.lake import Lake
+from learn_assets.staging import private_folder
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study_file import AnyStudy
 from learn_assets.subtypes.study import SubtypeStudy

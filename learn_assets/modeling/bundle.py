@@ -17,7 +17,6 @@ from typing import Any, Literal
 import polars as pl
 
 from learn_assets import __version__
-from learn_assets.lake import held, temporary_folder
 from learn_assets.modeling.arrays import read_json, write_json
 from learn_assets.modeling.case_mix import CaseMixVariable
 from learn_assets.modeling.cross_validation import FittedModel, predict
@@ -26,6 +25,7 @@ from learn_assets.modeling.learners import load_model
 from learn_assets.modeling.preprocessing import FittedPreprocessing
 from learn_assets.modeling.stacking import StackedModel
 from learn_assets.modeling.threads import single_thread
+from learn_assets.staging import replace_folder, staged_folder_of_ours
 
 FORMAT_VERSION = 3
 SCORE_SCHEMA = {
@@ -89,15 +89,18 @@ class BundleSummary:
 
 
 def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> BundleSummary:
-    """Write a bundle in place of `folder`, whole or not at all.
+    """Write a bundle to `folder`, whole or not at all; a bundle that is there is replaced.
 
     scope `transfer` leaves out models that carry patient rows (the support vectors of an SVM);
     `site` keeps them, and such a folder must not leave the site. Equal models give equal bytes.
+    BundleError when `folder` holds something else than a bundle; that is left as it is.
     """
+    if folder.exists() and not (folder / _MANIFEST).is_file():
+        raise BundleError(f"{folder} is there and is not a model bundle; name another folder")
     kept = [item for item in trained.models if scope == "site" or _portable(item)]
     left_out = tuple(_label(item) for item in trained.models if item not in kept)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(folder.parent, prefix=f".{folder.name}.") as temporary:
+    with staged_folder_of_ours(folder.parent) as temporary:
         staged = temporary / "new"
         staged.mkdir(mode=0o700)
         if trained.preprocessing is not None:
@@ -106,7 +109,7 @@ def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> Bundl
             item.model.save(staged / _model_path(item))
         write_json(staged / _MANIFEST, _manifest(trained, kept, left_out, scope, staged))
         digest = _sha256(staged / _MANIFEST)
-        _replace_folder(staged, folder, temporary / "old")
+        replace_folder(staged, folder, temporary / "old")
     return BundleSummary(digest, tuple(_label(item) for item in kept), left_out)
 
 
@@ -278,11 +281,3 @@ def _file_names(folder: Path) -> list[str]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _replace_folder(staged: Path, folder: Path, old: Path) -> None:
-    """Swap the folder in; a kill between the two renames leaves no bundle, never a mixed one."""
-    with held(folder.parent):
-        if folder.exists():
-            folder.replace(old)
-        staged.replace(folder)

@@ -68,6 +68,19 @@ def test_an_exported_bundle_is_announced_and_names_no_patient(
     assert "new folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["bundle", "*"])
+def test_an_export_removes_nothing_beside_the_new_folder(
+    copied: MadeStudy, tmp_path: Path, name: str
+) -> None:
+    shared = tmp_path / "shared"
+    theirs = [f".{name}.backup", ".cache.d", f".learn-assets-staged-{'0' * 32}"]
+    for folder in theirs:
+        (shared / folder).mkdir(parents=True)
+    cell = ("--window", copied.study.windows[0].key, "--encoder", ENCODER)
+    assert command(copied, "export-model", *cell, "--to", str(shared / name)) == 0
+    assert {path.name for path in shared.iterdir()} == {name, *theirs}
+
+
 def test_only_the_cell_it_was_made_for_evaluates_it(copied: MadeStudy, bundle: Path) -> None:
     other = receiving(copied, bundle)
     outcomes = statuses(other.materialize())
