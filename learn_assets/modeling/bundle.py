@@ -55,7 +55,8 @@ class BundleError(ValueError):
 class Provenance:
     """Where a bundle comes from: study, cell, encoder, and choices a scoring site must repeat.
 
-    version: of learn_assets, which decides how records become features.
+    version: of learn_assets, which decides how records become features. extract: fingerprint of
+    the whole table `patient`, None when not known; it tells of no single patient.
     """
 
     study: str
@@ -63,6 +64,7 @@ class Provenance:
     encoder: EncoderIdentity
     options: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
+    extract: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def read_bundle(folder: Path, *, digest: str | None = None) -> TrainedModels:
             encoder=EncoderIdentity(**manifest["encoder"]),
             options=manifest["options"],
             version=manifest["version"],
+            extract=manifest.get("extract"),
         ),
         preprocessing=FittedPreprocessing.load(folder / _PREPROCESSING)
         if has_preprocessing
@@ -148,6 +151,16 @@ def bundle_digest(folder: Path) -> str:
     if not (folder / _MANIFEST).is_file():
         raise BundleError(f"{folder.name}: no {_MANIFEST}; this is not a model bundle")
     return _sha256(folder / _MANIFEST)
+
+
+def holds_models_of(whole: Path, part: Path) -> bool:
+    """Return whether a bundle holds every file of another with the same bytes.
+
+    So a site bundle is known to be what a transfer bundle was made from. Reads manifests alone;
+    BundleError when one of them cannot be read.
+    """
+    wanted, there = _manifest_of(part)["files"], _manifest_of(whole)["files"]
+    return bool(wanted) and bool(wanted.items() <= there.items())
 
 
 def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
@@ -180,6 +193,12 @@ def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
 def _verified_manifest(folder: Path, digest: str | None) -> dict[str, Any]:
     if digest is not None and bundle_digest(folder) != digest:
         raise BundleError(f"{_MANIFEST}: not the manifest that was announced; ask for a new copy")
+    manifest = _manifest_of(folder)
+    _verify_files(folder, manifest["files"])
+    return manifest
+
+
+def _manifest_of(folder: Path) -> dict[str, Any]:
     bundle_digest(folder)
     try:
         manifest = read_json(folder / _MANIFEST)
@@ -193,7 +212,6 @@ def _verified_manifest(folder: Path, digest: str | None) -> dict[str, Any]:
     absent = [name for name in _REQUIRED if name not in manifest]
     if absent:
         raise BundleError(f"{_MANIFEST}: lacks {absent}; ask for a new copy")
-    _verify_files(folder, manifest["files"])
     return manifest
 
 
@@ -233,6 +251,7 @@ def _manifest(
         "window": trained.provenance.window,
         "encoder": asdict(trained.provenance.encoder),
         "options": trained.provenance.options,
+        "extract": trained.provenance.extract,
         "label": "1 = case",
         "models": [{"feature_set": item.feature_set, "learner": item.learner} for item in kept],
         "left_out": list(left_out),

@@ -19,7 +19,13 @@ from typing import Literal
 
 import polars as pl
 
-from learn_assets.modeling.bundle import BundleError, TrainedModels, bundle_digest, read_bundle
+from learn_assets.modeling.bundle import (
+    BundleError,
+    TrainedModels,
+    bundle_digest,
+    holds_models_of,
+    read_bundle,
+)
 from learn_assets.staging import held, private_folder, replace_folder, staged_folder_of_ours
 
 Action = Literal["promoted", "kept", "rolled_back"]
@@ -116,6 +122,17 @@ class ChampionHistory:
             if entry.action != "kept":
                 out.discard(entry.champion)
         return frozenset(out)
+
+    def learned_from(self, bundle: Path) -> frozenset[str]:
+        """Return the ids of the patients that a bundle made from a champion of this cell saw.
+
+        Empty when no champion of this cell has these models. ChampionError when one was altered.
+        """
+        patients: set[str] = set()
+        for entry in {entry.version: entry for entry in self.entries()}.values():
+            if holds_models_of(self._folder / "versions" / entry.version / "bundle", bundle):
+                patients.update(self._read(entry).out_of_fold["patient_id"])
+        return frozenset(patients)
 
     def promote(self, bundle: Path, out_of_fold: pl.DataFrame, reason: str) -> HistoryEntry:
         """Put a site bundle in force with the out-of-fold predictions of its training patients.
