@@ -193,7 +193,6 @@ def make_site(folder: Path, patients: int) -> Path:
     from learn_assets.study import SyntheticSource
     from learn_assets.synthetic import write_site
 
-    folder.mkdir()
     write_site(folder, SyntheticSource(format="synthetic", patients=patients, dirty_share=0.0))
     return folder
 

@@ -5,14 +5,11 @@ What belongs here: paths, stamps and the only code that puts a Parquet file in i
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +18,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from learn_assets.cohort.windows import Window
+from learn_assets.staging import held, private_folder, staged_folder_of_ours
 
 _BATCH_ROWS = 262_144
 
@@ -174,60 +172,8 @@ class Lake:
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """Yield a private folder on the lake's own file system, removed afterwards."""
-        with temporary_folder(self.folder("staging")) as folder:
+        with staged_folder_of_ours(self.folder("staging")) as folder:
             yield folder
-
-
-def private_folder(path: Path) -> None:
-    """Make a folder, and the parents it lacks, that only the owner can open (mode 0700)."""
-    if not path.parent.exists():
-        private_folder(path.parent)
-    path.mkdir(exist_ok=True, mode=0o700)
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o700)
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold a folder: whoever else asks for it, in any process, waits until the block ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def temporary_folder(parent: Path, prefix: str = "") -> Iterator[Path]:
-    """Yield a new private folder in `parent`, held while in use and removed afterwards.
-
-    Folders of that prefix which nobody holds belong to killed processes and are removed first, so
-    patient data does not outlive the run that staged it.
-    """
-    with ExitStack() as stack:
-        with held(parent):
-            _remove_abandoned(parent, prefix)
-            folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
-            stack.enter_context(held(folder))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_abandoned(parent: Path, prefix: str) -> None:
-    # A user's name for a folder may be part of the prefix, so the prefix is no pattern.
-    for folder in parent.iterdir():
-        if not (folder.name.startswith(prefix) and folder.is_dir()):
-            continue
-        with suppress(BlockingIOError, FileNotFoundError):
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(descriptor)
 
 
 def fingerprint_file(path: Path) -> TableStamp:

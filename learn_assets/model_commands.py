@@ -42,8 +42,10 @@ def add_commands(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--accept",
         action="append",
         default=[],
-        choices=("cohort", "code_lists"),
-        help="a difference between the studies that you have judged harmless",
+        choices=("cohort", "code_lists", "study_name", "training_patients"),
+        help="what you have judged: a difference between the studies (cohort, code_lists), that "
+        "another site uses the same study name, or that the model learned from patients here, so "
+        "that results are labelled as not external",
     )
     external.add_argument(
         "--no-refit", action="store_true", help="do not train its features anew here"
@@ -98,8 +100,8 @@ def _sha256(text: str) -> str:
 
 
 def _export(options: argparse.Namespace, study: Study, lake: Lake) -> None:
-    from learn_assets.lake import temporary_folder
     from learn_assets.modeling.bundle import BundleError, bundle_digest, read_bundle
+    from learn_assets.staging import staged_folder
 
     window, encoder = study.window(options.window), study.encoder(options.encoder)
     source = lake.folder("model_bundle", window, encoder.id) / "bundle"
@@ -113,7 +115,7 @@ def _export(options: argparse.Namespace, study: Study, lake: Lake) -> None:
     if target.exists():
         raise FileExistsError(f"{target} is there already; name a new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(target.parent, prefix=f".{target.name}.") as staged:
+    with staged_folder(target.parent) as staged:
         shutil.copytree(source, staged / "bundle")
         (staged / "bundle").rename(target)
     digest = bundle_digest(target)
@@ -150,7 +152,11 @@ def _external_validation(options: argparse.Namespace, study: Study, lake: Lake) 
                     model.bundle, cell, protocol, own, refit=choice.refit
                 )
                 validated = external_validation(
-                    choice.name, transfer, minimum_cell=minimum, seed=protocol.seed
+                    choice.name,
+                    transfer,
+                    minimum_cell=minimum,
+                    seed=protocol.seed,
+                    not_external=model.not_external,
                 )
                 notes = [f"accepted: {difference.reason}" for difference in model.accepted]
                 for line in (*notes, *validated.warnings):

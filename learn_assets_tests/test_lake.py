@@ -132,16 +132,6 @@ def test_a_home_that_cannot_hold_a_lake_is_named_with_the_remedy(
         Lake.open("demo", tmp_path / "ignored")
 
 
-def test_what_a_killed_process_staged_is_removed_and_work_under_way_is_not(lake: Lake) -> None:
-    abandoned = lake.folder("staging") / "abandoned"
-    abandoned.mkdir()
-    (abandoned / "patients.parquet").write_bytes(b"half a table")
-    with lake.staging() as first, lake.staging() as second:
-        assert not abandoned.exists()
-        assert first.exists()
-        assert second.exists()
-
-
 def test_two_writers_of_one_table_never_mix_a_table_with_the_others_stamp(lake: Lake) -> None:
     frames = (OLD, NEW)
     with ThreadPoolExecutor(4) as pool:

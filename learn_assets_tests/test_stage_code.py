@@ -45,7 +45,7 @@ NO_ASSETS = {
 # choices, the version by itself, and the lake by the fingerprints of what it holds.
 TOLD_OTHERWISE = (
     *("__init__.py", "study", "study_file.py", "subtypes/study.py", "backend_options.py"),
-    *("lake.py", "provenance.py", "library_errors.py", "reporting/freshness.py"),
+    *("lake.py", "staging.py", "provenance.py", "library_errors.py", "reporting/freshness.py"),
     *("subtypes/freshness.py", "project_files.py"),
 )
 # An asset may show figures and tables of numbers in the UI; they are not in its table, unless the

@@ -27,8 +27,9 @@ from learn_assets.defs.stages import (
 )
 from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
 from learn_assets.defs.terminal import LOGGER, failure_paragraphs
-from learn_assets.lake import Lake, LakeHomeError, private_folder
+from learn_assets.lake import Lake, LakeHomeError
 from learn_assets.project_files import project_file
+from learn_assets.staging import private_folder
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study_file import AnyStudy
 from learn_assets.subtypes.study import SubtypeStudy

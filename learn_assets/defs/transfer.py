@@ -55,6 +55,7 @@ def _external_validation(study: Study) -> dg.AssetsDefinition:
                     transfer,
                     minimum_cell=study.privacy.minimum_cell,
                     seed=study.models.seed,
+                    not_external=model.not_external,
                 )
                 for warning in validated.warnings:
                     context.log.warning(f"{model.choice.name}: {warning}")
@@ -113,3 +114,5 @@ def _log_accepted(context: dg.AssetExecutionContext, models: Sequence[FittingMod
     for model in models:
         for difference in model.accepted:
             context.log.warning(f"{model.choice.name}, accepted: {difference.reason}")
+        if model.not_external is not None:
+            context.log.warning(f"{model.choice.name}, not external: {model.not_external}")

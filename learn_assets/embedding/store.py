@@ -37,7 +37,7 @@ from learn_assets.embedding.shards import (
     folder_name,
     read_header,
 )
-from learn_assets.lake import private_folder
+from learn_assets.staging import private_folder
 
 __all__ = ["KEY_BYTES", "CorruptShardError", "StoreFullError", "VectorStore", "Verification"]
 

@@ -54,10 +54,10 @@ EXTERNAL_VALIDATION_SCHEMA = {
     "estimate": pl.Float64,
     "lower": pl.Float64,
     "upper": pl.Float64,
+    "not_external": pl.String,
 }
-_ROWS = {
-    name: kind for name, kind in EXTERNAL_VALIDATION_SCHEMA.items() if name not in {"model", "mode"}
-}
+_OF_A_MODEL = {"model", "mode", "not_external"}
+_ROWS = {name: kind for name, kind in EXTERNAL_VALIDATION_SCHEMA.items() if name not in _OF_A_MODEL}
 _PREDICTIONS = {"mode": pl.String, **CROSS_VALIDATION_SCHEMA}
 _MODEL = ["feature_set", "learner"]
 # No model here is surer than this, and 0 and 1 have no logit.
@@ -134,7 +134,13 @@ def transfer_predictions(
 
 
 def external_validation(
-    name: str, transfer: Transfer, *, minimum_cell: int, resamples: int = 1000, seed: int = 0
+    name: str,
+    transfer: Transfer,
+    *,
+    minimum_cell: int,
+    resamples: int = 1000,
+    seed: int = 0,
+    not_external: str | None = None,
 ) -> ExternalValidation:
     """Return the performance of each mode and its paired difference to this site's own model.
 
@@ -143,6 +149,7 @@ def external_validation(
     `brier_minus_own` (below 0 its probabilities are better). A foreign model without a twin here
     has no difference. `predicted_risk` and `observed_share` (Wilson) are the calibration curve of a
     mode, by `bin` of equal size of which each holds `minimum_cell` cases and controls.
+    not_external: how the model is known to have learned from these patients; every row says so.
     """
     frames: list[pl.DataFrame] = []
     warnings = list(transfer.warnings)
@@ -161,17 +168,13 @@ def external_validation(
         ]
         if mode != "own":
             frames.append(_of_mode(_differences(mode, transfer.predictions), mode))
+    of_model = (
+        pl.lit(name).alias("model"),
+        pl.lit(not_external, dtype=pl.String).alias("not_external"),
+    )
     columns = list(EXTERNAL_VALIDATION_SCHEMA)
     empty = pl.DataFrame(schema=EXTERNAL_VALIDATION_SCHEMA)
-    table = pl.concat(
-        [
-            empty,
-            *(
-                frame.select(columns[1:]).select(pl.lit(name).alias("model"), pl.all())
-                for frame in frames
-            ),
-        ]
-    )
+    table = pl.concat([empty, *(frame.with_columns(of_model).select(columns) for frame in frames)])
     return ExternalValidation(table, tuple(warnings))
 
 

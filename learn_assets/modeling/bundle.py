@@ -17,7 +17,6 @@ from typing import Any, Literal
 import polars as pl
 
 from learn_assets import __version__
-from learn_assets.lake import held, temporary_folder
 from learn_assets.modeling.arrays import read_json, write_json
 from learn_assets.modeling.case_mix import CaseMixVariable
 from learn_assets.modeling.cross_validation import FittedModel, predict
@@ -26,6 +25,7 @@ from learn_assets.modeling.learners import load_model
 from learn_assets.modeling.preprocessing import FittedPreprocessing
 from learn_assets.modeling.stacking import StackedModel
 from learn_assets.modeling.threads import single_thread
+from learn_assets.staging import replace_folder, staged_folder_of_ours
 
 FORMAT_VERSION = 3
 SCORE_SCHEMA = {
@@ -55,7 +55,8 @@ class BundleError(ValueError):
 class Provenance:
     """Where a bundle comes from: study, cell, encoder, and choices a scoring site must repeat.
 
-    version: of learn_assets, which decides how records become features.
+    version: of learn_assets, which decides how records become features. extract: fingerprint of
+    the whole table `patient`, None when not known; it tells of no single patient.
     """
 
     study: str
@@ -63,6 +64,7 @@ class Provenance:
     encoder: EncoderIdentity
     options: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
+    extract: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,18 @@ class BundleSummary:
 
 
 def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> BundleSummary:
-    """Write a bundle in place of `folder`, whole or not at all.
+    """Write a bundle to `folder`, whole or not at all; a bundle that is there is replaced.
 
     scope `transfer` leaves out models that carry patient rows (the support vectors of an SVM);
     `site` keeps them, and such a folder must not leave the site. Equal models give equal bytes.
+    BundleError when `folder` holds something else than a bundle; that is left as it is.
     """
+    if folder.exists() and not (folder / _MANIFEST).is_file():
+        raise BundleError(f"{folder} is there and is not a model bundle; name another folder")
     kept = [item for item in trained.models if scope == "site" or _portable(item)]
     left_out = tuple(_label(item) for item in trained.models if item not in kept)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(folder.parent, prefix=f".{folder.name}.") as temporary:
+    with staged_folder_of_ours(folder.parent) as temporary:
         staged = temporary / "new"
         staged.mkdir(mode=0o700)
         if trained.preprocessing is not None:
@@ -106,7 +111,7 @@ def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> Bundl
             item.model.save(staged / _model_path(item))
         write_json(staged / _MANIFEST, _manifest(trained, kept, left_out, scope, staged))
         digest = _sha256(staged / _MANIFEST)
-        _replace_folder(staged, folder, temporary / "old")
+        replace_folder(staged, folder, temporary / "old")
     return BundleSummary(digest, tuple(_label(item) for item in kept), left_out)
 
 
@@ -127,6 +132,7 @@ def read_bundle(folder: Path, *, digest: str | None = None) -> TrainedModels:
             encoder=EncoderIdentity(**manifest["encoder"]),
             options=manifest["options"],
             version=manifest["version"],
+            extract=manifest.get("extract"),
         ),
         preprocessing=FittedPreprocessing.load(folder / _PREPROCESSING)
         if has_preprocessing
@@ -145,6 +151,16 @@ def bundle_digest(folder: Path) -> str:
     if not (folder / _MANIFEST).is_file():
         raise BundleError(f"{folder.name}: no {_MANIFEST}; this is not a model bundle")
     return _sha256(folder / _MANIFEST)
+
+
+def holds_models_of(whole: Path, part: Path) -> bool:
+    """Return whether a bundle holds every file of another with the same bytes.
+
+    So a site bundle is known to be what a transfer bundle was made from. Reads manifests alone;
+    BundleError when one of them cannot be read.
+    """
+    wanted, there = _manifest_of(part)["files"], _manifest_of(whole)["files"]
+    return bool(wanted) and bool(wanted.items() <= there.items())
 
 
 def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
@@ -177,6 +193,12 @@ def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
 def _verified_manifest(folder: Path, digest: str | None) -> dict[str, Any]:
     if digest is not None and bundle_digest(folder) != digest:
         raise BundleError(f"{_MANIFEST}: not the manifest that was announced; ask for a new copy")
+    manifest = _manifest_of(folder)
+    _verify_files(folder, manifest["files"])
+    return manifest
+
+
+def _manifest_of(folder: Path) -> dict[str, Any]:
     bundle_digest(folder)
     try:
         manifest = read_json(folder / _MANIFEST)
@@ -190,7 +212,6 @@ def _verified_manifest(folder: Path, digest: str | None) -> dict[str, Any]:
     absent = [name for name in _REQUIRED if name not in manifest]
     if absent:
         raise BundleError(f"{_MANIFEST}: lacks {absent}; ask for a new copy")
-    _verify_files(folder, manifest["files"])
     return manifest
 
 
@@ -230,6 +251,7 @@ def _manifest(
         "window": trained.provenance.window,
         "encoder": asdict(trained.provenance.encoder),
         "options": trained.provenance.options,
+        "extract": trained.provenance.extract,
         "label": "1 = case",
         "models": [{"feature_set": item.feature_set, "learner": item.learner} for item in kept],
         "left_out": list(left_out),
@@ -278,11 +300,3 @@ def _file_names(folder: Path) -> list[str]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _replace_folder(staged: Path, folder: Path, old: Path) -> None:
-    """Swap the folder in; a kill between the two renames leaves no bundle, never a mixed one."""
-    with held(folder.parent):
-        if folder.exists():
-            folder.replace(old)
-        staged.replace(folder)

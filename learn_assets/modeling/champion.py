@@ -19,8 +19,14 @@ from typing import Literal
 
 import polars as pl
 
-from learn_assets.lake import held, private_folder, temporary_folder
-from learn_assets.modeling.bundle import TrainedModels, bundle_digest, read_bundle
+from learn_assets.modeling.bundle import (
+    BundleError,
+    TrainedModels,
+    bundle_digest,
+    holds_models_of,
+    read_bundle,
+)
+from learn_assets.staging import held, private_folder, replace_folder, staged_folder_of_ours
 
 Action = Literal["promoted", "kept", "rolled_back"]
 
@@ -117,6 +123,17 @@ class ChampionHistory:
                 out.discard(entry.champion)
         return frozenset(out)
 
+    def learned_from(self, bundle: Path) -> frozenset[str]:
+        """Return the ids of the patients that a bundle made from a champion of this cell saw.
+
+        Empty when no champion of this cell has these models. ChampionError when one was altered.
+        """
+        patients: set[str] = set()
+        for entry in {entry.version: entry for entry in self.entries()}.values():
+            if holds_models_of(self._folder / "versions" / entry.version / "bundle", bundle):
+                patients.update(self._read(entry).out_of_fold["patient_id"])
+        return frozenset(patients)
+
     def promote(self, bundle: Path, out_of_fold: pl.DataFrame, reason: str) -> HistoryEntry:
         """Put a site bundle in force with the out-of-fold predictions of its training patients.
 
@@ -164,21 +181,12 @@ class ChampionHistory:
 
     def _read(self, entry: HistoryEntry) -> Champion:
         version = self._folder / "versions" / entry.version
-        path = version / _PREDICTIONS
-        if not path.is_file() or _file_sha256(path) != entry.predictions:
-            raise ChampionError(
-                f"version {entry.version}: {_PREDICTIONS} is missing or altered; restore it from a "
-                "backup or roll back to another version"
-            )
-        models = read_bundle(version / "bundle", digest=entry.champion)
-        return Champion(
-            entry.champion, models, pl.read_parquet(path, glob=False), version / "bundle"
-        )
+        return _read_version(version, entry.champion, entry.predictions)
 
     def _write_version(self, bundle: Path, digest: str, out_of_fold: pl.DataFrame) -> str:
         versions = self._folder / "versions"
         private_folder(versions)
-        with temporary_folder(versions, prefix=".new.") as staged:
+        with staged_folder_of_ours(versions) as staged:
             version = staged / "version"
             shutil.copytree(bundle, version / "bundle")
             out_of_fold.write_parquet(version / _PREDICTIONS)
@@ -186,10 +194,9 @@ class ChampionHistory:
             read_bundle(version / "bundle", digest=digest)
             predictions = _file_sha256(version / _PREDICTIONS)
             target = versions / f"{digest[:16]}-{predictions[:16]}"
-            # What stands there under this name is the same, or the rest of a killed run.
-            if target.exists():
-                shutil.rmtree(target)
-            version.rename(target)
+            # The version in force may be promoted again, and a kill must not lose it.
+            if not _is_whole(target, digest, predictions):
+                replace_folder(version, target, staged / "retired")
         return predictions
 
     def _append(
@@ -213,6 +220,25 @@ def champion_digest(folder: Path) -> str | None:
     """Return the digest in force without reading its models; None before the first champion."""
     entries = ChampionHistory(folder).entries()
     return entries[-1].champion if entries else None
+
+
+def _read_version(version: Path, digest: str, predictions: str) -> Champion:
+    path = version / _PREDICTIONS
+    if not path.is_file() or _file_sha256(path) != predictions:
+        raise ChampionError(
+            f"version {version.name}: {_PREDICTIONS} is missing or altered; restore it from a "
+            "backup or roll back to another version"
+        )
+    models = read_bundle(version / "bundle", digest=digest)
+    return Champion(digest, models, pl.read_parquet(path, glob=False), version / "bundle")
+
+
+def _is_whole(version: Path, digest: str, predictions: str) -> bool:
+    try:
+        _read_version(version, digest, predictions)
+    except (ChampionError, BundleError):
+        return False
+    return True
 
 
 def _earlier(entries: tuple[HistoryEntry, ...], to: str | None) -> HistoryEntry:

@@ -18,7 +18,7 @@ from learn_assets.study import EncoderChoice, Study
 
 Part = Literal[
     "version", "window", "encoder", "embedding", "narratives", "counts", "models", "cohort",
-    "code_lists",
+    "code_lists", "study_name", "training_patients",
 ]  # fmt: skip
 
 # Where an encoder lies and runs decides no vector, and its revision is compared by itself.
@@ -35,7 +35,7 @@ class IncompatibleBundleError(BundleError):
 
 @dataclass(frozen=True)
 class Difference:
-    """One way in which the bundle's study and this one differ, in words."""
+    """One thing about a bundle that a person must judge before it is used here, in words."""
 
     part: Part
     reason: str
@@ -47,11 +47,13 @@ def origin_of(
     encoder: EncoderIdentity,
     choice: EncoderChoice,
     code_list: pl.DataFrame,
+    extract: str | None = None,
 ) -> Provenance:
     """Return what a bundle says about its origin: the choices another site must repeat.
 
     code_list: the table of that name (list, code_system, code, match). Of each list that decides
-    the cohort the bundle keeps the number of codes and a sha256.
+    the cohort the bundle keeps the number of codes and a sha256. extract: fingerprint of the table
+    `patient`.
     """
     options: dict[str, Any] = study.model_dump(
         mode="json", include={"title", "synthetic", "narratives", "counts", "models"}
@@ -59,7 +61,7 @@ def origin_of(
     options["embedding"] = choice.model_dump(mode="json", exclude=_PLACES)
     options["cohort"] = study.cohort.model_dump(mode="json", exclude={"severe_outcomes"})
     options["code_lists"] = _digests(code_list, _deciding_lists(study))
-    return Provenance(study.name, window_key, encoder, options)
+    return Provenance(study.name, window_key, encoder, options, extract=extract)
 
 
 def differences(source: Provenance, here: Provenance) -> tuple[Difference, ...]:

@@ -38,7 +38,9 @@ def load_cell(study: Study, lake: Lake, window: Window, choice: EncoderChoice) -
 def cell_origin(study: Study, lake: Lake, window: Window, choice: EncoderChoice) -> Provenance:
     """Return what a bundle of this cell says about its origin."""
     encoder = encoder_identity(choice)
-    return origin_of(study, window.key, encoder, choice, lake.read("code_list"))
+    patients = lake.stamp("patient")
+    extract = patients.fingerprint if patients else None
+    return origin_of(study, window.key, encoder, choice, lake.read("code_list"), extract)
 
 
 def champion_history(lake: Lake, window: Window, choice: EncoderChoice) -> ChampionHistory:

@@ -6,7 +6,10 @@ import polars as pl
 
 
 def comparison_table(frame: pl.DataFrame) -> str:
-    """Return AUROC, calibration and the difference to the own model of each mode, as Markdown."""
+    """Return AUROC, calibration and the difference to the own model of each mode, as Markdown.
+
+    Models that learned from patients here are named first, as not external.
+    """
     lines = [
         "| model | used | features | learner | AUROC | calibration slope | AUROC minus own |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -17,7 +20,9 @@ def comparison_table(frame: pl.DataFrame) -> str:
         names = ("auroc", "calibration_slope", "auroc_minus_own")
         cells = [*map(str, place), *(_shown(found.get(name)) for name in names)]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    known = frame.select("model", "not_external").drop_nulls().unique(maintain_order=True)
+    labels = [f"NOT EXTERNAL - {model}: {reason}\n" for model, reason in known.iter_rows()]
+    return "\n".join([*labels, *lines])
 
 
 def differences_table(frame: pl.DataFrame) -> str:

@@ -289,6 +289,10 @@ class ExternalValidation(Table):
     estimate: pl.Float64 = pa.Field(nullable=True, description="Value; empty when undefined.")
     lower: pl.Float64 = pa.Field(nullable=True, description="Lower end of the 95 % interval.")
     upper: pl.Float64 = pa.Field(nullable=True, description="Upper end of the 95 % interval.")
+    not_external: str = pa.Field(
+        nullable=True,
+        description="How the model is known to have learned from patients here; else empty.",
+    )
 
 
 class SiteDifferences(Table):

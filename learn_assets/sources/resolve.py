@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from learn_assets.lake import Lake
+from learn_assets.staging import replace_folder
 from learn_assets.study import MedsSource, OmopSource, Study, SyntheticSource, TrinetxSource
 
 # What can be read; a synthetic source becomes one of these.
@@ -52,12 +52,9 @@ def _generate(folder: Path, settings: SyntheticSource, lake: Lake) -> None:
 
     with lake.staging() as staging:
         made = staging / "site"
-        made.mkdir()
         write_site(made, settings)
         (made / _SETTINGS).write_text(settings.model_dump_json(), encoding="utf-8")
-        if folder.exists():
-            shutil.move(folder, staging / "previous")
-        made.replace(folder)
+        replace_folder(made, folder, staging / "previous")
 
 
 @contextmanager

@@ -185,8 +185,9 @@ class ExternalModel(Section):
         pattern=r"^[0-9a-f]{64}$",
         description="Digest the other site announced; another bundle is refused.",
     )
-    accept: tuple[Literal["cohort", "code_lists"], ...] = Field(
+    accept: tuple[Literal["cohort", "code_lists", "study_name", "training_patients"], ...] = Field(
         default=(),
-        description="Differences between the two studies that you have judged harmless.",
+        description="What you have judged: differences between the studies, that another site gave "
+        "its study the same name, or that it learned from patients here and is not external.",
     )
     refit: bool = Field(default=True, description="Also train its features and learners anew here.")

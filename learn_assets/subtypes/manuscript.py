@@ -6,7 +6,6 @@ What belongs here: which files there are and how they reach their folder.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import polars as pl
 
@@ -54,7 +53,7 @@ def write_manuscript_files(study: SubtypeStudy, lake: Lake) -> pl.DataFrame:
 def put_files(lake: Lake, folder: str, files: dict[str, tuple[str, bytes]]) -> pl.DataFrame:
     """Write files (name -> title, content) to a folder, and return file, title and sha256 of each.
 
-    Files that an earlier run made and this one does not are removed.
+    Files that the table of that name lists and this run does not make are removed, no others.
     """
     _put(lake, folder, {name: content for name, (_, content) in files.items()})
     rows = [
@@ -88,11 +87,11 @@ def _put(lake: Lake, name_of_folder: str, files: dict[str, bytes]) -> None:
         for name, content in files.items():
             (staging / name).write_bytes(content)
         # What an earlier run made and this one does not would be taken for a result of this one.
-        for stale in sorted(set(_names(folder)) - set(files)):
-            (folder / stale).unlink()
+        for stale in sorted(_listed(lake, name_of_folder) - set(files)):
+            (folder / stale).unlink(missing_ok=True)
         for name in files:
             (staging / name).replace(folder / name)
 
 
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.is_file()]
+def _listed(lake: Lake, folder: str) -> set[str]:
+    return set(lake.read(folder)["file"]) if lake.stamp(folder) else set()

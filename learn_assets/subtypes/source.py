@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from learn_assets.lake import Lake, held
+from learn_assets.lake import Lake
 from learn_assets.sources.files import single_file
+from learn_assets.staging import held
 from learn_assets.subtypes.study import DischargeFiles, SubtypeStudy, SyntheticDischarges
 
 _FILE, _SETTINGS = "discharges.csv", "settings.json"

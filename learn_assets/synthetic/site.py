@@ -7,8 +7,6 @@ What belongs here: file layouts, streaming and the atomic finish. What patients 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -19,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 
+from learn_assets.staging import staged_folder
 from learn_assets.study import SyntheticSource
 from learn_assets.synthetic.care_sites import (
     CARE_SITE,
@@ -114,19 +113,20 @@ class SiteSummary:
 
 
 def write_site(folder: Path, settings: SyntheticSource) -> SiteSummary:
-    """Write a synthetic TriNetX-layout extract into `folder`, replacing what stood there.
+    """Write a synthetic TriNetX-layout extract as the new folder `folder`.
 
     The same settings give the same bytes. Patients are written in blocks of 1,000, so memory does
     not grow with the site but for one short truth row a patient. The folder appears only when it is
-    complete.
+    complete. FileExistsError when it is there already.
     """
+    if folder.exists():
+        raise FileExistsError(f"{folder} is there already; name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with staged_folder(folder.parent) as temporary:
+        staged = temporary / "site"
+        staged.mkdir()
         summary = _write_files(staged, settings)
-        _replace_folder(staged, folder)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        staged.rename(folder)
     return summary
 
 
@@ -388,13 +388,3 @@ def _write_truth(
 
 def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _replace_folder(staged: Path, folder: Path) -> None:
-    if folder.exists():
-        retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-        folder.replace(retired / folder.name)
-        staged.replace(folder)
-        shutil.rmtree(retired)
-        return
-    staged.replace(folder)

@@ -110,7 +110,7 @@ def write_in_place(old: Path, new: Path, folder: Path) -> int:
         del retired
         shutil.copytree(staged, place, dirs_exist_ok=True)
 
-    bundle._replace_folder = copied
+    bundle.replace_folder = copied
     return write_over(old, new, folder)
 
 
@@ -147,11 +147,34 @@ def promote_over(old: Path, new: Path, folder: Path) -> int:
     return killed_everywhere(action, judge)
 
 
+def promote_again(old: Path, new: Path, folder: Path) -> int:
+    """Promote the champion in force once more: it never ceases to be in force, and all of it."""
+    del new
+    predictions = folder / "predictions.parquet"
+    home = folder / "champion"
+
+    def action() -> None:
+        ChampionHistory(home).promote(old, pl.read_parquet(predictions), "again")
+
+    def judge() -> None:
+        champion = ChampionHistory(home).current()
+        assert champion is not None
+        assert champion.digest == bundle_digest(old)
+
+    assert _forked(action) == 0
+    return killed_everywhere(action, judge)
+
+
 def main() -> None:
-    """Run one of the two on the folders named."""
+    """Run one of them on the folders named."""
     what, *folders = sys.argv[1:]
     old, new, folder = map(Path, folders)
-    runs = {"bundle": write_over, "champion": promote_over, "bundle_in_place": write_in_place}
+    runs = {
+        "bundle": write_over,
+        "champion": promote_over,
+        "champion_again": promote_again,
+        "bundle_in_place": write_in_place,
+    }
     sys.stdout.write(str(runs[what](old, new, folder)))
 
 

@@ -162,13 +162,25 @@ def test_writing_again_replaces_the_whole_folder(folder: Path, trained: TrainedM
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-def test_what_a_killed_writer_left_beside_a_bundle_is_removed(
+def test_what_a_killed_writer_left_goes_and_other_folders_beside_a_bundle_stay(
     folder: Path, trained: TrainedModels
 ) -> None:
-    half = folder.parent / f".{folder.name}.killed" / "new"
-    half.mkdir(parents=True)
+    left = folder.parent / f".learn-assets-staged-{'0' * 32}" / "new"
+    theirs = folder.parent / f".{folder.name}.old"
+    left.mkdir(parents=True)
+    theirs.mkdir()
     write_bundle(trained, folder, scope="transfer")
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert {path.name for path in folder.parent.iterdir()} == {folder.name, theirs.name}
+
+
+def test_a_folder_that_is_no_bundle_is_never_replaced(
+    tmp_path: Path, trained: TrainedModels
+) -> None:
+    theirs = tmp_path / "thesis.txt"
+    theirs.write_text("years of work")
+    with pytest.raises(BundleError, match="another folder"):
+        write_bundle(trained, tmp_path, scope="transfer")
+    assert theirs.read_text() == "years of work"
 
 
 def test_a_failed_write_leaves_the_old_bundle(

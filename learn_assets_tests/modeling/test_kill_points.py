@@ -16,7 +16,9 @@ from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(("what", "fewest"), [("bundle", 10), ("champion", 20)])
+@pytest.mark.parametrize(
+    ("what", "fewest"), [("bundle", 10), ("champion", 20), ("champion_again", 20)]
+)
 def test_a_kill_at_any_moment_leaves_one_whole_version(
     what: str, fewest: int, tmp_path: Path
 ) -> None:
@@ -40,7 +42,7 @@ def killed_at_every_change(what: str, tmp_path: Path) -> subprocess.CompletedPro
         write_bundle(train_cell(cell, protocol, origin), tmp_path / name, scope="site")
     work = tmp_path / "work"
     work.mkdir()
-    if what == "champion":
+    if what.startswith("champion"):
         cross_validate_cell(cell, SMALL).frame.write_parquet(work / "predictions.parquet")
     program = [sys.executable, "-m", "learn_assets_tests.modeling.kill_points", what]
     folders = [tmp_path / "old", tmp_path / "new", work]

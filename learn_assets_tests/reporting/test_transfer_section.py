@@ -7,7 +7,7 @@ import pytest
 
 from learn_assets.lake import Lake
 from learn_assets.reporting.context import CellContext
-from learn_assets.reporting.document import Block, Figure, Paragraph, Table
+from learn_assets.reporting.document import Block, Figure, Paragraph, Table, topics
 from learn_assets.reporting.sections.transfer import transfer
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
@@ -45,6 +45,7 @@ def validation(model: str = "other_site") -> pl.DataFrame:
         (pl.col("base") + pl.col("shift")).alias("estimate"),
         (pl.col("base") + pl.col("shift") - 0.04).alias("lower"),
         (pl.col("base") + pl.col("shift") + 0.04).alias("upper"),
+        pl.lit(None, dtype=pl.String).alias("not_external"),
     )
     here_only = rows.filter(mode="own").with_columns(learner=pl.lit("mlp"))
     bins = pl.DataFrame({"bin": [1, 2], "predicted_risk": [0.1, 0.3], "observed_share": [0.2, 0.4]})
@@ -58,6 +59,7 @@ def validation(model: str = "other_site") -> pl.DataFrame:
         "estimate",
         (pl.col("estimate") - 0.05).alias("lower"),
         (pl.col("estimate") + 0.05).alias("upper"),
+        pl.lit(None, dtype=pl.String).alias("not_external"),
     )
     return pl.concat([rows, here_only, points])
 
@@ -108,6 +110,34 @@ def test_what_the_model_does_as_it_is_is_said_in_words(cell: CellContext) -> Non
     assert "AUROC 0.750 [0.710, 0.790] (-0.050 [-0.090, -0.010] against" in told.text
     # The slope's interval, 0.61 to 0.69, lies below 1.
     assert "calibration slope 0.65 [0.61, 0.69] (predictions too extreme)" in told.text
+
+
+def test_a_model_that_learned_here_is_labelled_wherever_it_is_shown(cell: CellContext) -> None:
+    known = validation().with_columns(not_external=pl.lit("it was trained on this extract"))
+    write(cell, "external_validation", pl.concat([validation("second_site"), known]))
+    section = transfer(cell)
+    (warning,) = [block for block in section.blocks if block.key == "not_external-2"]
+    assert isinstance(warning, Paragraph)
+    assert warning.tone == "warning"
+    assert "it was trained on this extract" in warning.text
+    shown = [block for block in section.blocks if isinstance(block, Table | Figure)]
+    captions = [block.caption for block in shown if "other_site" in block.caption]
+    assert captions
+    assert all("other_site (not external)" in caption for caption in captions)
+    assert not any(
+        "not external" in block.caption for block in shown if "second_site" in block.caption
+    )
+    told = [block.text for block in section.blocks if isinstance(block, Paragraph)]
+    assert sum("none of whom it was trained on" in text for text in told) == 1
+
+
+def test_a_fit_to_training_patients_reports_no_item_on_external_validation(
+    cell: CellContext,
+) -> None:
+    for reason, reported in ((None, True), ("it was trained on this extract", False)):
+        frame = validation().with_columns(not_external=pl.lit(reason, dtype=pl.String))
+        write(cell, "external_validation", frame)
+        assert ("external_validation" in topics((transfer(cell),))) == reported
 
 
 def test_ranking_and_calibration_are_drawn_as_the_table_has_them(cell: CellContext) -> None:

@@ -94,13 +94,18 @@ def test_a_larger_site_starts_with_the_same_full_blocks(tmp_path: Path) -> None:
     assert (tmp_path / "large" / "procedure.csv").read_bytes().startswith(small)
 
 
-def test_a_site_replaces_what_stood_there_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_site_is_a_new_folder_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     folder = tmp_path / "sites" / "site"
-    folder.mkdir(parents=True)
-    (folder / "left_over.csv").write_text("old")
     write_site(folder, settings())
-    assert not (folder / "left_over.csv").exists()
     assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_folder_that_is_there_is_never_replaced_by_a_site(tmp_path: Path) -> None:
+    theirs = tmp_path / "notes.txt"
+    theirs.write_text("of a person")
+    with pytest.raises(FileExistsError, match="new folder"):
+        write_site(tmp_path, settings())
+    assert theirs.read_text() == "of a person"
 
 
 def test_fifteen_hundred_patients_take_seconds(site: MadeSite) -> None:

@@ -91,26 +91,38 @@ def transfer(cell: CellContext) -> Section:
 
 def _of_model(cell: CellContext, name: str, frame: pl.DataFrame, suffix: str) -> Iterator[Block]:
     model = shown_model(frame, cell.reference)
+    reasons: list[str] = frame["not_external"].drop_nulls().to_list()
+    reason = reasons[0] if reasons else None
+    shown = name if reason is None else f"{name} (not external)"
+    if reason is not None:
+        yield Paragraph(
+            f"Not an external validation of {name}: {reason}. What follows shows how well the "
+            "model fits patients it may have learned from.",
+            tone="warning",
+            key=f"not_external{suffix}",
+        )
     if model is not None:
-        yield Paragraph(_told(name, model, rows_of(frame, model)))
+        yield Paragraph(_told(shown, model, rows_of(frame, model), external=reason is None))
         for figure in (
-            _ranking_figure(cell, name, frame, suffix),
-            _calibration_figure(cell, name, model, rows_of(frame, model), suffix),
+            _ranking_figure(cell, shown, frame, suffix),
+            _calibration_figure(cell, shown, model, rows_of(frame, model), suffix),
         ):
             if figure is not None:
                 yield figure
-    yield from _tables(name, frame, suffix)
+    # Under keys of their own, so that TRIPOD's items on external validation stay open.
+    yield from _tables(shown, frame, suffix, "external" if reason is None else "not_external")
 
 
-def _told(name: str, model: ModelName, own: pl.DataFrame) -> str:
+def _told(name: str, model: ModelName, own: pl.DataFrame, *, external: bool) -> str:
     """Return what a model does here as it is, in sentences."""
     used = own.filter(pl.col("mode") == "as_is")
     patients, cases = single(used, "n"), single(used, "cases")
     counted = ""
     if patients and cases:
+        trained_on = "none of whom it was" if external else "of whom it may have been"
         counted = (
             f", on {count_of(patients).text} labeled patients ({count_of(cases).text} cases) "
-            "none of whom it was trained on"
+            f"{trained_on} trained on"
         )
     parts = [f"{model_label(model)} of {name} as it is{counted}:"]
     found = single(used, "auroc")
@@ -204,7 +216,7 @@ def _curve(mode: str, used: pl.DataFrame) -> ModeCurve:
     return ModeCurve(mode, _MODES[mode], tuple(predicted), tuple(shares))
 
 
-def _tables(name: str, frame: pl.DataFrame, suffix: str) -> Iterator[Table]:
+def _tables(name: str, frame: pl.DataFrame, suffix: str, kind: str) -> Iterator[Table]:
     """Yield discrimination and calibration of every foreign model by way of use."""
     used = [
         (model, label, rows)
@@ -214,11 +226,11 @@ def _tables(name: str, frame: pl.DataFrame, suffix: str) -> Iterator[Table]:
         if not rows.is_empty()
     ]
     for key, title, metrics, note in (
-        ("external_validation", "Discrimination and overall performance", _OVERALL, _OVERALL_NOTE),
-        ("external_calibration", "Calibration", _CALIBRATION, _CALIBRATION_NOTE),
+        ("validation", "Discrimination and overall performance", _OVERALL, _OVERALL_NOTE),
+        ("calibration", "Calibration", _CALIBRATION, _CALIBRATION_NOTE),
     ):
         yield Table(
-            f"{key}{suffix}",
+            f"{kind}_{key}{suffix}",
             f"{title} of the models of {name} here, 95 % intervals",
             (
                 Column("model", "Model", numeric=False),

@@ -6,13 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learn_assets.lake import private_folder
+from learn_assets.staging import private_folder, staged_folder_of_ours
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -99,20 +98,21 @@ class Checkpoints:
         from safetensors.torch import save_file
 
         private_folder(self.folder)
-        staged = Path(tempfile.mkdtemp(dir=self.folder, prefix="staged-"))
-        save_file(parameters_of(module), staged / _PARAMETERS)
-        save_file(_moments(module, optimizer), staged / _OPTIMIZER)
-        save_file(dict(best), staged / _BEST)
-        hashes = {file.name: file_digest(file) for file in sorted(staged.iterdir())}
-        content = {"inputs": self.inputs, "state": asdict(state), "files": hashes}
-        (staged / _STATE).write_text(json.dumps(content), encoding="utf-8")
-        for file in staged.iterdir():
-            _sync(file)
         final = self.folder / f"{_PREFIX}{state.step:09d}-{len(state.evaluations):06d}"
         if final.exists():
-            shutil.rmtree(staged)
             return
-        staged.replace(final)
+        with staged_folder_of_ours(self.folder) as temporary:
+            staged = temporary / "checkpoint"
+            staged.mkdir(mode=0o700)
+            save_file(parameters_of(module), staged / _PARAMETERS)
+            save_file(_moments(module, optimizer), staged / _OPTIMIZER)
+            save_file(dict(best), staged / _BEST)
+            hashes = {file.name: file_digest(file) for file in sorted(staged.iterdir())}
+            content = {"inputs": self.inputs, "state": asdict(state), "files": hashes}
+            (staged / _STATE).write_text(json.dumps(content), encoding="utf-8")
+            for file in staged.iterdir():
+                _sync(file)
+            staged.replace(final)
         self._remove_all_but(final)
 
     def restore(
@@ -151,7 +151,7 @@ class Checkpoints:
         return None
 
     def _remove_all_but(self, kept: Path) -> None:
-        for folder in self.folder.iterdir():
+        for folder in self.folder.glob(f"{_PREFIX}*"):
             if folder != kept:
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
-from learn_assets.lake import private_folder, temporary_folder
+from learn_assets.staging import private_folder, replace_folder, staged_folder_of_ours
 from learn_assets.subtypes.language.architecture import configuration_of, configured_model
 from learn_assets.subtypes.language.checkpoints import file_digest, load_parameters, parameters_of
 from learn_assets.subtypes.language.tokens import TOKENIZER_FILE, load_tokenizer
@@ -49,7 +48,9 @@ def save_model(
     from safetensors.torch import save_file
 
     private_folder(folder.parent)
-    with temporary_folder(folder.parent, "staged-") as staged:
+    with staged_folder_of_ours(folder.parent) as temporary:
+        staged = temporary / "model"
+        staged.mkdir(mode=0o700)
         content = json.dumps(configuration_of(language_model), indent=1, sort_keys=True)
         (staged / _CONFIGURATION).write_text(content, encoding="utf-8")
         save_file(parameters_of(module), staged / _WEIGHTS)
@@ -57,8 +58,7 @@ def save_model(
         hashes = {name: file_digest(staged / name) for name in _FILES}
         manifest = json.dumps({"files": hashes, "settings": settings}, indent=1, sort_keys=True)
         (staged / _MANIFEST).write_text(manifest, encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        staged.replace(folder)
+        replace_folder(staged, folder, temporary / "retired")
     return open_model(folder)
 
 

@@ -90,8 +90,9 @@ def test_checkpoints_of_other_inputs_do_not_count_and_damaged_ones_are_refused(
 
 
 def test_a_checkpoint_is_safetensors_and_json_and_only_the_last_stays(tmp_path: Path) -> None:
-    trained(tmp_path, Line())
-    (folder,) = tmp_path.iterdir()
+    home = tmp_path / "checkpoints"
+    trained(home, Line())
+    (folder,) = home.iterdir()
     assert {file.name for file in folder.iterdir()} == {
         "parameters.safetensors",
         "optimizer.safetensors",
