@@ -277,7 +277,7 @@ def test_the_commands_of_the_guide_carry_a_model_to_a_site_with_other_codes(
 ) -> None:
     source = {"format": "synthetic", "patients": 160, "seed": 8, "coding_habit": "transfer"}
     there = MadeStudy(tiny_study(source=source, name="there"), tmp_path / "there")
-    there.materialize()
+    assert set(statuses(there.materialize()).values()) == {"made"}
     window = made.study.windows[0].key
     sent = str(tmp_path / "bundle")
     home = made.copy(tmp_path / "home")
