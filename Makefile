@@ -50,6 +50,7 @@ lint: $(INSTALLED)  ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(INSTALLED)  ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .

@@ -33,7 +33,6 @@ import numpy.typing as npt
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from learn_assets.evaluation.discrimination import auroc
 from learn_assets.modeling import learners as presets
 from learn_assets.modeling.arrays import FloatMatrix, IndexVector, Labels
 from learn_assets.modeling.cross_validation import fit_grid, predict
@@ -48,6 +47,7 @@ from learn_assets.modeling.learners import ProtocolName
 from learn_assets.modeling.neural_network import published_network
 from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.statistics.discrimination import auroc
 from learn_assets.study import LearnerName
 
 KINDS = ("diagnosis", "procedure", "medication")

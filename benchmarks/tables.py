@@ -92,7 +92,7 @@ def package(site: Path, home: Path) -> Made:
 def study_of(site: Path) -> Study:
     """Return the demo's study, its source the download in a folder."""
     from learn_assets.sources.resolve import synthetic_layout
-    from learn_assets.study_file import load_study
+    from learn_assets.study.file import load_study
 
     return load_study("demo").model_copy(update={"source": synthetic_layout(site)})
 

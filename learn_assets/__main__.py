@@ -17,7 +17,7 @@ from learn_assets.private_process import keep_private
 
 if TYPE_CHECKING:
     from learn_assets.defs.runner import StageOutcome
-    from learn_assets.study_file import AnyStudy
+    from learn_assets.study.file import AnyStudy
 
 _BAD = {"failed", "blocked"}
 _RESUME = (
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = argument_parser().parse_args(arguments)
     from learn_assets.lake import LakeHomeError
     from learn_assets.sources.files import SourceError
-    from learn_assets.study_file import StudyFileError, load_study
+    from learn_assets.study.file import StudyFileError, load_study
 
     name = options.study or os.environ.get("LEARN_STUDY", "demo")
     try:
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fix_places(name: str, study: AnyStudy) -> None:
     """Name study and lake by whole paths: the processes we start have another working directory."""
-    from learn_assets.study_file import packaged_studies
+    from learn_assets.study.file import packaged_studies
 
     file = name if name in packaged_studies() else str(Path(name).expanduser().resolve())
     os.environ["LEARN_STUDY"] = file
@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace, study: AnyStudy) -> int:
 
 
 def _outline(study: AnyStudy) -> str:
-    from learn_assets.subtypes.study import SubtypeStudy
+    from learn_assets.study.subtypes import SubtypeStudy
 
     if isinstance(study, SubtypeStudy):
         return f"subtypes of {study.source.format} discharges, pruning {study.pruning.preset}"
@@ -134,7 +134,7 @@ def _show(study: AnyStudy) -> int:
     from learn_assets.lake import Lake
     from learn_assets.reporting.results import collect_results
     from learn_assets.reporting.text import summary
-    from learn_assets.subtypes.study import SubtypeStudy
+    from learn_assets.study.subtypes import SubtypeStudy
     from learn_assets.subtypes.summary import subtypes_summary
 
     lake = Lake.open(study.name, study.lake.home)

@@ -31,8 +31,8 @@ from learn_assets.defs.vocabulary import vocabulary_assets, vocabulary_checks
 from learn_assets.private_process import keep_private
 from learn_assets.schemas import TABLES
 from learn_assets.study import Study
-from learn_assets.study_file import AnyStudy, load_study
-from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets.study.file import AnyStudy, load_study
+from learn_assets.study.subtypes import SubtypeStudy
 
 
 def build_definitions(

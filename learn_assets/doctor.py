@@ -30,7 +30,7 @@ from learn_assets.embedding.placement import (
 )
 from learn_assets.embedding.registry import REGISTRY, HubWeights, RegisteredEncoder
 from learn_assets.study import EncoderChoice, Study
-from learn_assets.study_file import AnyStudy
+from learn_assets.study.file import AnyStudy
 
 _DISTRIBUTION = "learn-assets"
 _NO_EXTRA = "dev"

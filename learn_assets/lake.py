@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from learn_assets.cohort.windows import Window
 from learn_assets.staging import held, private_folder, staged_folder_of_ours
+from learn_assets.study.windows import Window
 
 _BATCH_ROWS = 262_144
 

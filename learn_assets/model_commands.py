@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from learn_assets.lake import Lake
     from learn_assets.study import Study
-    from learn_assets.study_file import AnyStudy
+    from learn_assets.study.file import AnyStudy
 
 COMMANDS = ("export-model", "external-validation", "roll-back", "promote")
 

@@ -10,13 +10,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from learn_assets import __version__
-from learn_assets.cohort.windows import Window
+from learn_assets.code_closure import code_digest
 from learn_assets.embedding.cell import POPULATIONS, texts_table
 from learn_assets.embedding.encoders import EncoderUnavailableError, find_encoder
 from learn_assets.lake import Lake
@@ -24,6 +23,7 @@ from learn_assets.modeling.champion import ChampionError, champion_digest
 from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import EncoderChoice, ExternalModel, Study
 from learn_assets.study.backends import SERVER_TRANSPORT
+from learn_assets.study.windows import Window
 from learn_assets.warehouse import project_fingerprint
 
 # Tables whose contract is checked outside the registry of schemas.
@@ -32,7 +32,6 @@ _BUNDLES = ("trained_models", "model_bundle")
 # Assets that are several tables.
 PARTS = {"rxnorm_release": tuple(spec.table for spec in RRF_TABLES)}
 _ABSENT = "absent"
-_SOURCE_SUFFIXES = {".py", ".csv", ".yaml", ".html", ".css"}
 # Not a table: the page of a study and its numbers.
 _REPORT = "study_report"
 _REPORT_FILES = ("study_report.html", "study.json")
@@ -64,17 +63,22 @@ CELL_TABLES = (
 )
 SENSITIVITY_TABLES = ("outcome_confirmation", "care_site")
 
-# Whose code decides the tables of a stage, as folders and files of the package; SQL is told by the
-# hash of the dbt project, and a study by its choices.
-_SQL_CODE = (
-    *("warehouse.py", "warehouse_variables.py", "duckdb_session.py"),
-    *("validation", "schemas", "cohort"),
+# The modules that make the tables of a stage; `code_closure` finds what they run through. SQL
+# enters by the hash of the dbt project, and a study by its choices.
+DATA_CODE = tuple(
+    f"defs.{module}" for module in ("ingest", "validated", "vocabulary", "quality", "sql")
 )
-DATA_CODE = (*_SQL_CODE, "sources", "synthetic", "vocabulary", "quality", "reporting/disclosure.py")
-WINDOW_CODE = _SQL_CODE
-EMBEDDING_CODE = ("embedding", "validation/contracts.py", "schemas", "cohort")
-# What is masked in a table is masked when it is made.
-CELL_CODE = (*EMBEDDING_CODE, "modeling", "evaluation", "reporting/disclosure.py")
+WINDOW_CODE = ("defs.sql",)
+EMBEDDING_CODE = ("defs.embeddings",)
+CELL_CODE = tuple(
+    f"defs.{module}"
+    for module in (
+        *("embeddings", "models", "champion", "scores", "evaluation", "comparisons"),
+        *("evidence", "outcomes"),
+    )
+)
+SENSITIVITY_CODE = ("defs.sensitivity",)
+TRANSFER_CODE = ("defs.transfer",)
 
 
 class Mark(BaseModel):
@@ -92,16 +96,18 @@ def data_inputs(study: Study, source_fingerprint: str) -> str:
     """Return the fingerprint of all that the unpartitioned tables depend on."""
     rules: list[BaseModel] = [study.source, study.cohort, study.narratives, study.vocabulary]
     rules += [study.quality, study.privacy]
+    accepted = sorted(f"{name} {share}" for name, share in study.accepted_loss.items())
     lists = [entry for name in sorted(study.code_lists) for entry in study.code_lists[name]]
     return _digest(
         [
             source_fingerprint,
             project_fingerprint(),
-            code_hash(DATA_CODE),
+            code_digest(*DATA_CODE),
             _counting(study),
             *_texts(rules),
             *sorted(study.code_lists),
             *_texts(lists),
+            *accepted,
         ]
     )
 
@@ -110,7 +116,7 @@ def window_inputs(study: Study, lake: Lake, window: Window) -> str:
     """Return the fingerprint of all that one window's tables depend on."""
     rules = [study.cohort.model_dump_json(), _counting(study)]
     tables = fingerprints(lake, WINDOW_TABLES)
-    code = code_hash(WINDOW_CODE)
+    code = code_digest(*WINDOW_CODE)
     return _digest([window.key, project_fingerprint(), code, *rules, *tables.values()])
 
 
@@ -125,7 +131,7 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
     ]
     tables = fingerprints(lake, CELL_TABLES, window)
     return _digest(
-        [window.key, encoder_revision(encoder), code_hash(CELL_CODE), *rules, *tables.values()]
+        [window.key, encoder_revision(encoder), code_digest(*CELL_CODE), *rules, *tables.values()]
     )
 
 
@@ -135,7 +141,9 @@ def sensitivity_inputs(study: Study, lake: Lake, window: Window, encoder: Encode
     # Whether there is anything to choose from decides whether a choice is prepared.
     choice = str(len(study.windows) * len(study.encoders) > 1)
     tables = fingerprints(lake, SENSITIVITY_TABLES, window)
-    return _digest([cell_inputs(study, lake, window, encoder), *asked, choice, *tables.values()])
+    code = code_digest(*SENSITIVITY_CODE)
+    cell = cell_inputs(study, lake, window, encoder)
+    return _digest([cell, code, *asked, choice, *tables.values()])
 
 
 def embedding_tables(encoder: EncoderChoice) -> tuple[str, ...]:
@@ -150,7 +158,7 @@ def embedding_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderC
         [
             window.key,
             encoder_revision(encoder),
-            code_hash(EMBEDDING_CODE),
+            code_digest(*EMBEDDING_CODE),
             _chosen(encoder),
             str(study.models.include_medication),
             *tables.values(),
@@ -161,24 +169,8 @@ def embedding_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderC
 def transfer_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
     """Return the fingerprint of all that the evaluation of external models in a cell depends on."""
     models = [*_texts(study.external_models), *(_manifest_hash(m) for m in study.external_models)]
-    return _digest([cell_inputs(study, lake, window, encoder), *models])
-
-
-@lru_cache(maxsize=16)
-def code_hash(parts: tuple[str, ...]) -> str:
-    """Return a sha256 over sources and packaged data of some folders and files of this package."""
-    root = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted({path for part in parts for path in _sources(root / part)}):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _sources(part: Path) -> Iterable[Path]:
-    if part.is_file():
-        return [part]
-    return (path for path in part.rglob("*") if path.suffix in _SOURCE_SUFFIXES)
+    code = code_digest(*TRANSFER_CODE)
+    return _digest([cell_inputs(study, lake, window, encoder), code, *models])
 
 
 def fingerprints(

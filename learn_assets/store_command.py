@@ -13,7 +13,7 @@ from learn_assets.embedding.maintenance import CompactionRunningError
 from learn_assets.embedding.shard_folder import StoreFullError
 from learn_assets.lake import Lake
 from learn_assets.study import Study
-from learn_assets.study_file import AnyStudy
+from learn_assets.study.file import AnyStudy
 
 _NOBODY = "no encoder of the study"
 

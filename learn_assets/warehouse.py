@@ -19,11 +19,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from learn_assets.cohort.windows import Window
 from learn_assets.duckdb_session import literal_pattern
 from learn_assets.lake import Lake, MissingTableError, TableStamp
 from learn_assets.project_files import project_file
 from learn_assets.study import Study
+from learn_assets.study.windows import Window
 from learn_assets.warehouse_variables import Value, dbt_variables
 
 if TYPE_CHECKING:

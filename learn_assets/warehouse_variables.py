@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from learn_assets.cohort.windows import Window
 from learn_assets.study import Exclusion, RecordKind, SevereOutcome, Study
+from learn_assets.study.windows import Window
 from learn_assets.validation.cohort_columns import EXCLUSION_COLUMNS
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from learn_assets.__main__ import argument_parser
-from learn_assets.study_file import packaged_studies
+from learn_assets.study.file import packaged_studies
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])

@@ -13,14 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_assets.cohort.windows import Window
 from learn_assets.lake import (
     Lake,
     LakeHomeError,
     MissingTableError,
     fingerprint_file,
-    temporary_folder,
 )
+from learn_assets.study.windows import Window
 
 WINDOW = Window(LIS=730, BP=180, FUP=1825)
 OLD = pl.DataFrame({"patient_id": ["a", "b"], "records": [1, 2]})
@@ -64,18 +63,6 @@ def test_a_lake_whose_name_looks_like_a_pattern_reads_its_own_tables(tmp_path: P
         lake = Lake(tmp_path / name)
         assert lake.write("patient", NEW).rows == NEW.height
         assert lake.read("patient").equals(NEW)
-
-
-def test_a_temporary_folder_removes_nothing_that_its_prefix_matches_as_a_pattern(
-    tmp_path: Path,
-) -> None:
-    other = tmp_path / ".other.folder"
-    abandoned = tmp_path / ".*.abandoned"
-    other.mkdir()
-    abandoned.mkdir()
-    with temporary_folder(tmp_path, prefix=".*."):
-        assert other.is_dir()
-        assert not abandoned.exists()
 
 
 def test_a_missing_table_says_which_one_and_what_to_do(lake: Lake) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from learn_assets.cohort.windows import Window
+from learn_assets.disclosure import shown
 from learn_assets.lake import Lake
-from learn_assets.reporting.disclosure import shown
 from learn_assets.study import Study
+from learn_assets.study.windows import Window
 
 
 def no_cohort_anywhere(study: Study, lake: Lake) -> str | None:

@@ -21,6 +21,8 @@ from learn_assets.defs.stages import StageRun, begin_step
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import SUBTYPE_TABLES
+from learn_assets.study.language_model import LanguageModelOptions
+from learn_assets.study.subtypes import SEXES, SubtypeStudy
 from learn_assets.subtypes.freshness import language_inputs
 from learn_assets.subtypes.language.embedding import embed_texts
 from learn_assets.subtypes.language.fitting import (
@@ -31,9 +33,7 @@ from learn_assets.subtypes.language.fitting import (
 )
 from learn_assets.subtypes.language.history import training_frame
 from learn_assets.subtypes.language.loss_figure import loss_figure
-from learn_assets.subtypes.language.options import LanguageModelOptions
 from learn_assets.subtypes.language.representation import model_folder, texts_of
-from learn_assets.subtypes.study import SEXES, SubtypeStudy
 
 GROUP = "subtypes"
 LANGUAGE_MODELS = "language_models"

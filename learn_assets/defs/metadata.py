@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
+from learn_assets.disclosure import shown_parts
 from learn_assets.lake import TableStamp
-from learn_assets.reporting.disclosure import shown_parts
 from learn_assets.reporting.figures import SvgFigure
 from learn_assets.schemas import SUBTYPE_TABLES, TABLES, schema_of
 from learn_assets.study import BaseStudy

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from learn_assets.cohort.windows import Window
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 
 def window_partitions(study: Study) -> dg.StaticPartitionsDefinition:

@@ -11,8 +11,8 @@ from learn_assets.defs.stages import begin_step, data_inputs
 from learn_assets.library_errors import values_hidden
 from learn_assets.quality.assessment import MEASURED_TABLES, assess
 from learn_assets.quality.findings import Finding, failed, findings
-from learn_assets.quality.suite import CATEGORIES
 from learn_assets.study import Study
+from learn_assets.study.expectations import CATEGORIES
 
 TABLE = "data_quality"
 

@@ -13,7 +13,6 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from learn_assets.cohort.empty import no_cohort_anywhere
-from learn_assets.cohort.windows import Window
 from learn_assets.defs import jobs
 from learn_assets.defs.partitions import cell_key
 from learn_assets.defs.stages import (
@@ -31,8 +30,9 @@ from learn_assets.lake import Lake, LakeHomeError
 from learn_assets.project_files import project_file
 from learn_assets.staging import private_folder
 from learn_assets.study import EncoderChoice, Study
-from learn_assets.study_file import AnyStudy
-from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets.study.file import AnyStudy
+from learn_assets.study.subtypes import SubtypeStudy
+from learn_assets.study.windows import Window
 
 _PRINT_TO_TERMINAL = {
     "compute_logs": {

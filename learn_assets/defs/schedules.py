@@ -27,7 +27,7 @@ from learn_assets.defs.subtypes_stages import (
 )
 from learn_assets.lake import Lake
 from learn_assets.study import Study
-from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets.study.subtypes import SubtypeStudy
 
 
 @dataclass(frozen=True)

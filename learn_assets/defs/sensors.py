@@ -8,7 +8,6 @@ import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from learn_assets import provenance
-from learn_assets.cohort.windows import Window
 from learn_assets.defs import jobs
 from learn_assets.defs.embeddings import DEVICE_TAG, GPU_POOL
 from learn_assets.defs.resources import DevicesResource, LakeResource
@@ -18,6 +17,7 @@ from learn_assets.embedding.placement import Need, need_of
 from learn_assets.embedding.requests import CellState, Decision, History, Request, decide
 from learn_assets.lake import Lake
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 # Which inputs a run was asked for with: its cell and their fingerprint.
 INPUTS_TAG = "learn_assets/embedding_inputs"

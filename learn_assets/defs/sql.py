@@ -8,7 +8,6 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from learn_assets import provenance
-from learn_assets.cohort.windows import Window
 from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, shown_count, table_result
 from learn_assets.defs.partitions import window_partitions
 from learn_assets.defs.resources import LakeResource
@@ -17,6 +16,7 @@ from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import TABLES
 from learn_assets.study import Study
+from learn_assets.study.windows import Window
 from learn_assets.warehouse import (
     TestResult,
     WarehouseReport,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import dagster as dg
 
 from learn_assets import provenance
-from learn_assets.cohort.windows import Window
 from learn_assets.defs import jobs
 from learn_assets.defs.partitions import cell_key, cell_of
 from learn_assets.defs.resources import LakeResource
@@ -17,6 +16,7 @@ from learn_assets.reporting.freshness import result_inputs
 from learn_assets.schemas import TABLES
 from learn_assets.sources.ingest import RAW_TABLES, source_fingerprint
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 WINDOW_STEPS = ("window_models",)
 _MODEL_STEPS = tuple(step for step in jobs.CELL_ASSETS if step not in jobs.EMBEDDING_ASSETS)

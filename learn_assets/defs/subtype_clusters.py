@@ -16,6 +16,7 @@ from learn_assets.defs.subtypes_stages import (
     sex_partitions,
     sex_step,
 )
+from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes.admissions import SexAdmissions, admissions_of
 from learn_assets.subtypes.description_vectors import description_store
 from learn_assets.subtypes.evidence import (
@@ -41,7 +42,6 @@ from learn_assets.subtypes.spaces import (
     embedding_frames,
     main_representation,
 )
-from learn_assets.subtypes.study import SubtypeStudy
 from learn_assets.subtypes.validation_tables import replication_frame, validation_frame
 from learn_assets.subtypes.weights import described_weights
 

@@ -19,6 +19,7 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.subtypes_stages import RESULT_STEPS, SUBTYPE_RESULTS, result_step
 from learn_assets.lake import Lake
 from learn_assets.reporting.figures import SvgFigure
+from learn_assets.study.subtypes import SEXES, SubtypeStudy
 from learn_assets.subtypes.audit import assert_audited
 from learn_assets.subtypes.cluster_files import (
     FIGURES_FOLDER,
@@ -29,7 +30,6 @@ from learn_assets.subtypes.cluster_files import (
     write_subtype_page,
 )
 from learn_assets.subtypes.freshness import CLUSTER_TABLES
-from learn_assets.subtypes.study import SEXES, SubtypeStudy
 from learn_assets.subtypes.validation_tables import match_frame
 
 GROUP = "subtypes"

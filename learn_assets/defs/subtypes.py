@@ -24,8 +24,9 @@ from learn_assets.defs.subtype_clusters import cluster_assets, cluster_checks, c
 from learn_assets.defs.subtype_results import result_assets, result_checks, result_job
 from learn_assets.defs.subtypes_stages import SUBTYPES_DATA, discharge_step
 from learn_assets.defs.terminal import LOGGER, terminal_logger
+from learn_assets.disclosure import shown_share
 from learn_assets.lake import Lake, TableStamp
-from learn_assets.reporting.disclosure import shown_share
+from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes.descriptions import (
     code_titles,
     describe_codes,
@@ -39,7 +40,6 @@ from learn_assets.subtypes.manuscript import FOLDER, SOURCES, write_manuscript_f
 from learn_assets.subtypes.pruning import CHOSEN
 from learn_assets.subtypes.sex_comparison import sex_comparison, sex_description
 from learn_assets.subtypes.source import resolve_discharges
-from learn_assets.subtypes.study import SubtypeStudy
 from learn_assets.subtypes.substances import substance_table
 from learn_assets.validation.loss import assert_rows_kept
 

@@ -13,13 +13,13 @@ from learn_assets.defs.stages import StageRun, begin_step
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.schemas import SUBTYPE_TABLES
+from learn_assets.study.subtypes import SEXES, Sex, SubtypeStudy
 from learn_assets.subtypes.freshness import (
     DISCHARGE_SOURCES,
     cluster_inputs,
     discharge_inputs,
     result_inputs,
 )
-from learn_assets.subtypes.study import SEXES, Sex, SubtypeStudy
 
 SUBTYPES_DATA = "subtypes_data"
 SUBTYPE_CLUSTERS = "subtype_clusters"

@@ -5,7 +5,7 @@ import dagster as dg
 from learn_assets.defs.metadata import table_result, table_spec
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import data_step
-from learn_assets.reporting.disclosure import shown_share
+from learn_assets.disclosure import shown_share
 from learn_assets.sources.concepts import concept_resolver
 from learn_assets.study import Study
 from learn_assets.vocabulary.code_lists import resolve_code_lists

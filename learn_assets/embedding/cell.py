@@ -14,7 +14,6 @@ from pathlib import Path
 
 import polars as pl
 
-from learn_assets.cohort.windows import Window
 from learn_assets.embedding.backends.chosen import chosen_backend
 from learn_assets.embedding.concepts import concept_frames
 from learn_assets.embedding.encoders import find_encoder
@@ -23,6 +22,7 @@ from learn_assets.embedding.statistics import EmbeddingStatistics
 from learn_assets.embedding.store import VectorStore
 from learn_assets.lake import Lake, TableStamp
 from learn_assets.study import DEFAULT_HALF_LIFE_DAYS, EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 POPULATIONS = ("cohort", "scoring_population")
 

@@ -14,7 +14,6 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from learn_assets.cohort.windows import Window
 from learn_assets.embedding.backends.chosen import chosen_backend
 from learn_assets.embedding.cell import cell_mentions, cell_narratives, vector_store
 from learn_assets.embedding.chunking import Chunk, Chunker, load_tokenizer
@@ -24,6 +23,7 @@ from learn_assets.embedding.engine import EmbeddingRun
 from learn_assets.embedding.store import Vectors, VectorStore
 from learn_assets.lake import Lake
 from learn_assets.study import DEFAULT_HALF_LIFE_DAYS, EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 NEWEST, OLDEST = "newest half of the text", "oldest half of the text"
 _TEXTS = 2_000

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm
 
-from learn_assets.evaluation.discrimination import (
+from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
@@ -22,8 +22,8 @@ from learn_assets.evaluation.discrimination import (
     case_mask,
     delong,
 )
-from learn_assets.evaluation.patient_draws import FloatMatrix, percentile_limits
-from learn_assets.evaluation.resampling import (
+from learn_assets.statistics.patient_draws import FloatMatrix, percentile_limits
+from learn_assets.statistics.resampling import (
     auprc_statistic,
     auroc_statistic,
     brier_statistic,

@@ -15,9 +15,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy.stats import norm
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval, delong
 from learn_assets.evaluation.occlusion import CountOcclusion, Occlusion
-from learn_assets.evaluation.patient_draws import patient_weights, percentile_limits
 from learn_assets.modeling.arrays import FloatMatrix, IndexVector, Labels
 from learn_assets.modeling.contributions import EXPLAINED_LEARNERS, contributions
 from learn_assets.modeling.cross_validation import (
@@ -32,6 +30,8 @@ from learn_assets.modeling.leakage import assert_disjoint
 from learn_assets.modeling.preprocessing import Column, FittedPreprocessing, preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.threads import single_thread
+from learn_assets.statistics.discrimination import FloatVector, Interval, delong
+from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 from learn_assets.study import FeatureSet, LearnerName
 
 EXPLANATION_SCHEMA = {

@@ -14,13 +14,13 @@ import numpy.typing as npt
 import polars as pl
 from scipy.stats import norm
 
-from learn_assets.evaluation import logistic
-from learn_assets.evaluation.cox import CoxError, fit_cox
-from learn_assets.evaluation.discrimination import FloatVector, Interval, OneClassError, delong
-from learn_assets.evaluation.logistic_line import SeparationError
+from learn_assets.disclosure import shown_parts
 from learn_assets.evaluation.severe_outcomes import limits_of, logits, score_groups
-from learn_assets.evaluation.survival_curves import DEATH, EVENT, FollowUp
-from learn_assets.reporting.disclosure import shown_parts
+from learn_assets.statistics import logistic
+from learn_assets.statistics.cox import CoxError, fit_cox
+from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, delong
+from learn_assets.statistics.logistic_line import SeparationError
+from learn_assets.statistics.survival_curves import DEATH, EVENT, FollowUp
 
 GENETIC_SCHEMA = {
     "feature_set": pl.String,

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from learn_assets.evaluation.discrimination import Interval, OneClassError
-from learn_assets.evaluation.paired import auroc_difference, brier_difference
 from learn_assets.evaluation.performance import performance
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import cross_validate
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.statistics.discrimination import Interval, OneClassError
+from learn_assets.statistics.paired import auroc_difference, brier_difference
 from learn_assets.study import Imbalance, TuningOptions
 
 TREATMENTS: tuple[Imbalance, ...] = ("none", "weights", "smote")

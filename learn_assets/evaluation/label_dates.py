@@ -14,8 +14,8 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from learn_assets.cohort.windows import Window
-from learn_assets.evaluation.discrimination import Interval, auroc
+from learn_assets.statistics.discrimination import Interval, auroc
+from learn_assets.study.windows import Window
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from learn_assets.evaluation.discrimination import Interval, OneClassError, auroc
-from learn_assets.evaluation.paired import auroc_difference
 from learn_assets.modeling.leakage import LeakError
+from learn_assets.statistics.discrimination import Interval, OneClassError, auroc
+from learn_assets.statistics.paired import auroc_difference
 
 LEADERBOARD_SCHEMA = {
     "basis": pl.String,

@@ -11,12 +11,12 @@ import polars as pl
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval, delong
 from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.cross_validation import predict_split, stratified_folds
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.sensitivity import side_by_side
+from learn_assets.statistics.discrimination import FloatVector, Interval, delong
 
 LEARNING_CURVE_SCHEMA = {
     "feature_set": pl.String,

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from learn_assets.evaluation.discrimination import FloatVector, Labels
-from learn_assets.evaluation.patient_draws import FloatMatrix, patient_weights
-from learn_assets.reporting.disclosure import is_small
+from learn_assets.disclosure import is_small
+from learn_assets.statistics.discrimination import FloatVector, Labels
+from learn_assets.statistics.patient_draws import FloatMatrix, patient_weights
 
 NET_BENEFIT_SCHEMA = {
     "feature_set": pl.String,

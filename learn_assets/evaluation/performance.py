@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from learn_assets.evaluation.calibration import (
+from learn_assets.disclosure import is_small
+from learn_assets.statistics.calibration import (
     CalibrationBin,
     brier,
     calibration_bins,
@@ -19,7 +20,7 @@ from learn_assets.evaluation.calibration import (
     log_loss,
     scaled_brier,
 )
-from learn_assets.evaluation.discrimination import (
+from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
@@ -27,10 +28,9 @@ from learn_assets.evaluation.discrimination import (
     auprc,
     auroc,
 )
-from learn_assets.evaluation.logistic_line import SeparationError
-from learn_assets.evaluation.operating_points import OperatingPoint, operating_point
-from learn_assets.evaluation.smoothed_calibration import NoSpreadError, calibration_errors
-from learn_assets.reporting.disclosure import is_small
+from learn_assets.statistics.logistic_line import SeparationError
+from learn_assets.statistics.operating_points import OperatingPoint, operating_point
+from learn_assets.statistics.smoothed_calibration import NoSpreadError, calibration_errors
 from learn_assets.study.evaluation import SPECIFICITIES
 
 PERFORMANCE_SCHEMA = {

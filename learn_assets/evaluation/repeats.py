@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval, OneClassError, auroc
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import cross_validate
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.kept_predictions import KeptPredictions
 from learn_assets.modeling.leakage import assert_one_fold_per_patient
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, auroc
 
 REPEATED_CROSS_VALIDATION_SCHEMA = {
     "feature_set": pl.String,

@@ -16,18 +16,18 @@ import polars as pl
 from scipy.special import logit
 from scipy.stats import rankdata
 
-from learn_assets.evaluation.cox import CoxError, fit_cox
-from learn_assets.evaluation.discrimination import FloatVector, Interval, OneClassError
-from learn_assets.evaluation.logistic import fit_logistic
-from learn_assets.evaluation.logistic_line import SeparationError
-from learn_assets.evaluation.survival_curves import (
+from learn_assets.disclosure import shown, shown_parts
+from learn_assets.statistics.cox import CoxError, fit_cox
+from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError
+from learn_assets.statistics.logistic import fit_logistic
+from learn_assets.statistics.logistic_line import SeparationError
+from learn_assets.statistics.survival_curves import (
     CENSORED,
     DEATH,
     EVENT,
     FollowUp,
     cumulative_incidence,
 )
-from learn_assets.reporting.disclosure import shown, shown_parts
 
 SEVERE_OUTCOME_SCHEMA = {
     "outcome": pl.String,

@@ -11,17 +11,17 @@ import numpy.typing as npt
 import polars as pl
 from scipy.special import expit, logit
 
-from learn_assets.evaluation.calibration import brier, calibration_intercept, calibration_slope
-from learn_assets.evaluation.discrimination import Interval, OneClassError, auroc
-from learn_assets.evaluation.logistic_line import SeparationError
-from learn_assets.evaluation.paired import auroc_difference
-from learn_assets.evaluation.random_effects import random_effects
+from learn_assets.disclosure import hidden_groups
 from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.cross_validation import predict_split, too_few
 from learn_assets.modeling.leakage import assert_site_held_out
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
-from learn_assets.reporting.disclosure import hidden_groups
+from learn_assets.statistics.calibration import brier, calibration_intercept, calibration_slope
+from learn_assets.statistics.discrimination import Interval, OneClassError, auroc
+from learn_assets.statistics.logistic_line import SeparationError
+from learn_assets.statistics.paired import auroc_difference
+from learn_assets.statistics.random_effects import random_effects
 
 SITE_HOLDOUT_SCHEMA = {
     "care_site": pl.String,

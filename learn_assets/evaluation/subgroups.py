@@ -15,8 +15,9 @@ import numpy.typing as npt
 import polars as pl
 from scipy.stats import norm
 
-from learn_assets.evaluation.calibration import calibration_intercept, calibration_slope
-from learn_assets.evaluation.discrimination import (
+from learn_assets.disclosure import hidden_groups
+from learn_assets.statistics.calibration import calibration_intercept, calibration_slope
+from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
@@ -24,9 +25,8 @@ from learn_assets.evaluation.discrimination import (
     auroc,
     delong,
 )
-from learn_assets.evaluation.logistic_line import SeparationError
-from learn_assets.evaluation.operating_points import fold_thresholds
-from learn_assets.reporting.disclosure import hidden_groups
+from learn_assets.statistics.logistic_line import SeparationError
+from learn_assets.statistics.operating_points import fold_thresholds
 
 SUBGROUP_SCHEMA = {
     "feature_set": pl.String,

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from learn_assets.cohort.windows import Window
+from learn_assets.disclosure import shown_parts
 from learn_assets.evaluation.performance import performance
 from learn_assets.modeling.arrays import IndexVector
 from learn_assets.modeling.cross_validation import predict_split, too_few
 from learn_assets.modeling.leakage import assert_known_before
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
-from learn_assets.reporting.disclosure import shown_parts
 from learn_assets.study import TemporalOptions
+from learn_assets.study.windows import Window
 
 TEMPORAL_VALIDATION_SCHEMA = {
     "cut_date": pl.Date,

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from learn_assets.evaluation.concordance import (
+from learn_assets.disclosure import shown, shown_parts
+from learn_assets.evaluation.severe_outcomes import limits_of, score_groups
+from learn_assets.statistics.concordance import (
     NoPairError,
     censored_brier,
     time_dependent_auc,
     uno_c,
 )
-from learn_assets.evaluation.discrimination import FloatVector, Interval
-from learn_assets.evaluation.severe_outcomes import limits_of, score_groups
-from learn_assets.evaluation.survival_curves import FollowUp, cumulative_incidence
-from learn_assets.reporting.disclosure import shown, shown_parts
+from learn_assets.statistics.discrimination import FloatVector, Interval
+from learn_assets.statistics.survival_curves import FollowUp, cumulative_incidence
 
 TIME_TO_EVENT_PERFORMANCE_SCHEMA = {
     "feature_set": pl.String,

@@ -14,19 +14,6 @@ import numpy as np
 import polars as pl
 from scipy.special import logit
 
-from learn_assets.evaluation.discrimination import (
-    FloatVector,
-    Interval,
-    Labels,
-    OneClassError,
-)
-from learn_assets.evaluation.logistic_line import (
-    LogisticLine,
-    SeparationError,
-    fit_intercept,
-    fit_line,
-)
-from learn_assets.evaluation.paired import auroc_difference, brier_difference
 from learn_assets.evaluation.performance import curves, performance
 from learn_assets.evaluation.subgroups import wilson
 from learn_assets.modeling.bundle import TrainedModels, score
@@ -34,6 +21,19 @@ from learn_assets.modeling.cross_validation import CROSS_VALIDATION_SCHEMA, cros
 from learn_assets.modeling.features import BASELINE
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.statistics.discrimination import (
+    FloatVector,
+    Interval,
+    Labels,
+    OneClassError,
+)
+from learn_assets.statistics.logistic_line import (
+    LogisticLine,
+    SeparationError,
+    fit_intercept,
+    fit_line,
+)
+from learn_assets.statistics.paired import auroc_difference, brier_difference
 from learn_assets.study import ReductionOptions
 
 Mode = Literal["own", "as_is", "recalibrated_intercept", "recalibrated_slope", "refitted"]

@@ -38,6 +38,8 @@ Scope = Literal["site", "transfer"]
 
 _MANIFEST = "manifest.json"
 _PREPROCESSING = "preprocessing"
+_MODELS = "models"
+_PARTS = {_MANIFEST, _PREPROCESSING, _MODELS}
 _PACKAGES = ("numpy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
 _REQUIRED = (
     *("version", "study", "window", "encoder", "options", "models", "warnings", "case_mix"),
@@ -95,9 +97,10 @@ def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> Bundl
 
     scope `transfer` leaves out models that carry patient rows (the support vectors of an SVM);
     `site` keeps them, and such a folder must not leave the site. Equal models give equal bytes.
-    BundleError when `folder` holds something else than a bundle; that is left as it is.
+    A damaged bundle is replaced too. BundleError when `folder` holds anything else; that is left as
+    it is.
     """
-    if folder.exists() and not (folder / _MANIFEST).is_file():
+    if folder.exists() and not _is_bundle(folder):
         raise BundleError(f"{folder} is there and is not a model bundle; name another folder")
     kept = [item for item in trained.models if scope == "site" or _portable(item)]
     left_out = tuple(_label(item) for item in trained.models if item not in kept)
@@ -113,6 +116,12 @@ def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> Bundl
         digest = _sha256(staged / _MANIFEST)
         replace_folder(staged, folder, temporary / "old")
     return BundleSummary(digest, tuple(_label(item) for item in kept), left_out)
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Return whether a folder holds a bundle, whole or damaged."""
+    whole = (folder / _MANIFEST).is_file()
+    return whole or {path.name for path in folder.iterdir()} <= _PARTS
 
 
 def read_bundle(folder: Path, *, digest: str | None = None) -> TrainedModels:
@@ -232,7 +241,7 @@ def _label(item: FittedModel) -> str:
 
 
 def _model_path(item: FittedModel) -> PurePosixPath:
-    return PurePosixPath("models") / item.feature_set / item.learner
+    return PurePosixPath(_MODELS) / item.feature_set / item.learner
 
 
 def _manifest(

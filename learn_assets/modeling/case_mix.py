@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from learn_assets.disclosure import shown_parts
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.features import SEXES, FeatureBlocks
-from learn_assets.reporting.disclosure import shown_parts
 
 _LOOK_BACK = "|last-"
 

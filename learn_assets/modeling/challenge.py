@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from learn_assets.evaluation.discrimination import Interval, OneClassError
-from learn_assets.evaluation.paired import auroc_difference, brier_difference
+from learn_assets.disclosure import shown
 from learn_assets.modeling.bundle import Provenance, TrainedModels, score
 from learn_assets.modeling.champion import Champion
 from learn_assets.modeling.compatibility import differences
 from learn_assets.modeling.features import FeatureBlocks
-from learn_assets.reporting.disclosure import shown
+from learn_assets.statistics.discrimination import Interval, OneClassError
+from learn_assets.statistics.paired import auroc_difference, brier_difference
 from learn_assets.study import Study
 
 # Differences after which the champion would read the same record as something else.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from learn_assets.cohort.windows import Window
 from learn_assets.lake import Lake
 from learn_assets.modeling.bundle import BundleError, TrainedModels, read_bundle
 from learn_assets.modeling.compatibility import (
@@ -16,6 +15,7 @@ from learn_assets.modeling.compatibility import (
 from learn_assets.modeling.lake_cell import cell_origin
 from learn_assets.modeling.training_patients import shared_training
 from learn_assets.study import EncoderChoice, ExternalModel, Study
+from learn_assets.study.windows import Window
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.cohort.windows import Window
 from learn_assets.embedding.encoders import find_encoder
 from learn_assets.lake import Lake
 from learn_assets.modeling.bundle import Provenance
@@ -14,6 +13,7 @@ from learn_assets.modeling.features import EncoderIdentity
 from learn_assets.modeling.pipeline import Cell, CellTables, build_cell
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 
 def encoder_identity(choice: EncoderChoice) -> EncoderIdentity:

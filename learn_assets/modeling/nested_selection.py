@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from learn_assets.evaluation.discrimination import OneClassError, auroc
 from learn_assets.modeling.arrays import FloatVector, IndexVector, Labels
 from learn_assets.modeling.cross_validation import predict_split, too_few
 from learn_assets.modeling.features import FeatureBlocks, ModelFeatureSet
 from learn_assets.modeling.platt import inner_folds
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.sensitivity import side_by_side
+from learn_assets.statistics.discrimination import OneClassError, auroc
 from learn_assets.study import LearnerName
 
 NESTED_SELECTION_SCHEMA = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from learn_assets.evaluation.logistic_line import SeparationError, fit_line
 from learn_assets.modeling.arrays import FloatVector, IndexVector, Labels
+from learn_assets.statistics.logistic_line import SeparationError, fit_line
 
 # A slope of 0 or below would turn the ranking round on nothing but noise of the inner folds.
 _FLATTEST = 1e-2

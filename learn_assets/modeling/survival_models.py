@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.evaluation.survival_curves import EVENT, FollowUp, StepCurve
 from learn_assets.modeling.arrays import FloatMatrix, FloatVector
 from learn_assets.modeling.random_forest import BinnedColumns, bin_columns
+from learn_assets.statistics.survival_curves import EVENT, FollowUp, StepCurve
 from learn_assets.study import SurvivalLearnerName
 
 # Strong to weak, so that each fit starts from the one before.

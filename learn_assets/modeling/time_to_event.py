@@ -12,13 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from learn_assets.evaluation.survival_curves import (
-    CENSORED,
-    DEATH,
-    EVENT,
-    FollowUp,
-    death_curve,
-)
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import stratified_folds
 from learn_assets.modeling.features import STACKING, FeatureBlocks
@@ -31,6 +24,13 @@ from learn_assets.modeling.survival_models import (
     is_installed,
 )
 from learn_assets.modeling.threads import single_thread
+from learn_assets.statistics.survival_curves import (
+    CENSORED,
+    DEATH,
+    EVENT,
+    FollowUp,
+    death_curve,
+)
 from learn_assets.study import SurvivalLearnerName
 
 TIME_TO_EVENT_SCHEMA = {

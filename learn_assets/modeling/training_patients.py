@@ -11,13 +11,13 @@ from pathlib import Path
 
 import polars as pl
 
-from learn_assets.cohort.windows import Window
 from learn_assets.lake import Lake
 from learn_assets.modeling.bundle import Provenance
 from learn_assets.modeling.champion import ChampionHistory
 from learn_assets.modeling.compatibility import Difference
 from learn_assets.modeling.lake_cell import cell_origin
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 
 def shared_training(

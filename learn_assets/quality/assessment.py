@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from learn_assets.disclosure import WITHHELD, is_small
 from learn_assets.lake import Lake
 from learn_assets.quality.content import (
     diagnosis_measures,
@@ -22,10 +23,9 @@ from learn_assets.quality.judge import judged
 from learn_assets.quality.measure import Measure
 from learn_assets.quality.months import end_of_records, monthly_measures, monthly_records
 from learn_assets.quality.received import received_measures
-from learn_assets.quality.suite import EVENT_TABLES, SUITE, Expectation
-from learn_assets.reporting.disclosure import WITHHELD, is_small
 from learn_assets.schemas import empty_frame
 from learn_assets.study import Study
+from learn_assets.study.expectations import EVENT_TABLES, SUITE, Expectation
 
 # Tables that the measures are taken from.
 MEASURED_TABLES = (

@@ -14,7 +14,7 @@ from learn_assets.lake import Lake
 from learn_assets.quality.codes import has_form, sex_of
 from learn_assets.quality.counting import records_by, records_by_sex
 from learn_assets.quality.measure import Measure, nothing, share
-from learn_assets.quality.suite import EVENT_TABLES
+from learn_assets.study.expectations import EVENT_TABLES
 
 OLDEST = 110
 DAYS_A_YEAR = 365.25

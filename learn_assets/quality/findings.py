@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from learn_assets.quality.suite import Bound, Category, Severity, Unit
+from learn_assets.study.expectations import Bound, Category, Severity, Unit
 
 _BOUNDS = {"at_least": "≥", "at_most": "≤"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from learn_assets.quality.suite import Expectation
+from learn_assets.study.expectations import Expectation
 
 _SEVERITIES = {"error": "critical", "warn": "warning"}
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from learn_assets.lake import Lake
 from learn_assets.quality.measure import Measure, nothing
-from learn_assets.quality.suite import EVENT_TABLES
+from learn_assets.study.expectations import EVENT_TABLES
 
 # A month with fewer records than this share of what is usual around it is missing.
 MISSING_SHARE = 0.25

@@ -11,11 +11,11 @@ from types import MappingProxyType
 
 import polars as pl
 
+from learn_assets.disclosure import shown_parts
 from learn_assets.lake import Lake
 from learn_assets.quality.counting import records_by
 from learn_assets.quality.measure import Measure, share
-from learn_assets.quality.suite import EVENT_TABLES
-from learn_assets.reporting.disclosure import shown_parts
+from learn_assets.study.expectations import EVENT_TABLES
 from learn_assets.validation.reasons import Reason
 
 _OF_EVENTS: Mapping[str, tuple[Reason, ...]] = MappingProxyType(

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.comparison import ModelName
 from learn_assets.lake import Lake
 from learn_assets.modeling.challenge import ChallengeRule
 from learn_assets.reporting.document import Block, Paragraph, Section, absent
 from learn_assets.reporting.estimates import stored_table
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 
 @dataclass(frozen=True)

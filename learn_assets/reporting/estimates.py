@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.performance import ModelCurves, curves
 from learn_assets.lake import Lake
 from learn_assets.reporting.labels import feature_set_rank
 from learn_assets.reporting.values import Estimate, count_of
 from learn_assets.study import EncoderChoice, Study
+from learn_assets.study.windows import Window
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learn_assets.evaluation.calibration import CalibrationBin
 from learn_assets.evaluation.performance import ModelCurves
 from learn_assets.reporting.estimates import ModelResult
 from learn_assets.reporting.inline_svg import inline_svg
 from learn_assets.reporting.labels import feature_set_label, learner_label
+from learn_assets.statistics.calibration import CalibrationBin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

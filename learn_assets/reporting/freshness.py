@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from learn_assets.lake import Lake
 from learn_assets.modeling.champion import ChampionError
 from learn_assets.modeling.lake_cell import champion_history
-from learn_assets.provenance import code_hash
 from learn_assets.reporting.sections.provenance import (
-    REPORT_CODE,
     installed_packages,
+    report_code,
     study_document,
 )
 from learn_assets.study import Study
@@ -30,7 +29,7 @@ def result_inputs(study: Study, lake: Lake) -> str:
     """
     parts = [
         study_document(study),
-        code_hash(REPORT_CODE),
+        report_code(),
         project_fingerprint(),
         *(f"{name} {number}" for name, number in installed_packages()),
         *_tables(study, lake),

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from learn_assets.cohort.windows import Window
 from learn_assets.lake import Lake
 from learn_assets.reporting.cohort_numbers import (
     AttritionStep,
@@ -20,6 +19,7 @@ from learn_assets.reporting.cohort_numbers import (
 )
 from learn_assets.reporting.estimates import CellResults, cell_results, stored_table
 from learn_assets.study import Study
+from learn_assets.study.windows import Window
 
 
 @dataclass(frozen=True)

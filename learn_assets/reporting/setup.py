@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from learn_assets.cohort.windows import Window
 from learn_assets.reporting.labels import feature_set_label, learner_label
 from learn_assets.study import Study, SyntheticSource
+from learn_assets.study.windows import Window
 
 _POLICIES = {
     "prospective": "prospective: only what was known at the index date excludes a patient",

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from learn_assets.evaluation.balance import (
+from learn_assets.disclosure import WITHHELD, hidden_groups, shown
+from learn_assets.evaluation.subgroups import UNKNOWN, subgroup_attributes
+from learn_assets.reporting.document import Column, Table
+from learn_assets.reporting.values import MISSING, Value, number, words
+from learn_assets.statistics.balance import (
     standardized_category_difference,
     standardized_mean_difference,
 )
-from learn_assets.evaluation.discrimination import FloatVector
-from learn_assets.evaluation.subgroups import UNKNOWN, subgroup_attributes
-from learn_assets.reporting.disclosure import WITHHELD, hidden_groups, shown
-from learn_assets.reporting.document import Column, Table
-from learn_assets.reporting.values import MISSING, Value, number, words
+from learn_assets.statistics.discrimination import FloatVector
 
 _YEAR = 365.25
 _CATEGORIES = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from learn_assets.reporting.disclosure import ShownCount
+from learn_assets.disclosure import ShownCount
 
 NOT_AVAILABLE = "-"
 

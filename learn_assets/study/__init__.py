@@ -2,7 +2,7 @@
 
 What belongs here: the typed form of a study file, a module a part, and nothing that acts on it.
 Reading the file and turning validation errors into messages with line numbers lives in
-`study_file.py`.
+`study/file.py`.
 """
 
 from learn_assets.study.base import BaseStudy, LakeOptions, PrivacyOptions

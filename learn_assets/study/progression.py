@@ -6,7 +6,6 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from learn_assets.cohort.windows import Window
 from learn_assets.study.base import BaseStudy
 from learn_assets.study.cohort_rules import CodeEntry, CohortRules
 from learn_assets.study.evaluation import EvaluationOptions
@@ -25,6 +24,7 @@ from learn_assets.study.models import (
 )
 from learn_assets.study.quality import QualityOptions
 from learn_assets.study.sources import Source, SyntheticSource
+from learn_assets.study.windows import Window
 
 
 class Study(BaseStudy):

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from learn_assets.quality.suite import SUITE, Severity
+from learn_assets.study.expectations import SUITE, Severity
 from learn_assets.study.section import Section
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from learn_assets.lake import Lake
-from learn_assets.subtypes.study import SEXES
+from learn_assets.study.subtypes import SEXES
 
 
 class NuisanceError(RuntimeError):

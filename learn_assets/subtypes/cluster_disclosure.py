@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from learn_assets.reporting.disclosure import ShownCount, shown, shown_parts
+from learn_assets.disclosure import ShownCount, shown, shown_parts
 
 Row = dict[str, object]
 

@@ -9,13 +9,13 @@ import polars as pl
 
 from learn_assets.lake import Lake
 from learn_assets.reporting.figures import SvgFigure
+from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes.cluster_results import collect_clusters
 from learn_assets.subtypes.cluster_tables import cluster_publication_tables
 from learn_assets.subtypes.manuscript import put_files
 from learn_assets.subtypes.map_files import cluster_figures
 from learn_assets.subtypes.page import render_page
 from learn_assets.subtypes.publication import as_csv, as_word
-from learn_assets.subtypes.study import SubtypeStudy
 
 TABLES_FOLDER, FIGURES_FOLDER, PAGE_FOLDER = "subtype_tables", "subtype_figures", "subtype_page"
 PAGE_FILE = "subtypes.html"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from learn_assets.lake import Lake
+from learn_assets.study.subtypes import SEXES, SubtypeStudy
 from learn_assets.subtypes.audit import assert_audited
 from learn_assets.subtypes.evidence import MAIN
-from learn_assets.subtypes.study import SEXES, SubtypeStudy
 from learn_assets.subtypes.validation import readmissions
 from learn_assets.subtypes.weights import cluster_names
 

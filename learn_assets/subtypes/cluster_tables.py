@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from learn_assets.reporting.disclosure import shown, shown_parts
+from learn_assets.disclosure import shown, shown_parts
 from learn_assets.subtypes.bases import ADMISSIONS
 from learn_assets.subtypes.cluster_disclosure import ShownCode, shown_codes, shown_shares
 from learn_assets.subtypes.cluster_results import SexClusters, SubtypeResults

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from learn_assets.study.clusters import ClustererName
 from learn_assets.subtypes.kmeans import kmeans
 
 FloatMatrix = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
-ClustererName = Literal["kmeans", "gaussian_mixture", "hdbscan", "consensus"]
 
 _CONSENSUS_LANDMARKS = 1_500
 _CONSENSUS_SHARE = 0.8

@@ -18,11 +18,11 @@ from learn_assets.sources.files import SourceError, SourceFile, single_file
 from learn_assets.sources.headers import file_shapes
 from learn_assets.sources.raw_tables import parsed_blocks
 from learn_assets.sources.sink import ParquetSink
+from learn_assets.study.subtypes import DischargeFiles, PruningRules
 from learn_assets.subtypes.layout import COLUMNS, DISCHARGE_LAYOUT
 from learn_assets.subtypes.pruning import with_reason
 from learn_assets.subtypes.readings import OPTIONAL, read_cells
 from learn_assets.subtypes.spss import read_sav
-from learn_assets.subtypes.study import DischargeFiles, PruningRules
 
 _MALFORMED = pl.Schema({"source_row": pl.Int64(), "reason": pl.String()})
 

@@ -12,8 +12,8 @@ from dataclasses import asdict
 import polars as pl
 
 from learn_assets.schemas import empty_frame
+from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.admissions import SexAdmissions
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.representations import Representation
 from learn_assets.subtypes.selection import Selection, clusters_to_fit, select_count
 from learn_assets.subtypes.spaces import MINIMUM_ADMISSIONS, enough_admissions

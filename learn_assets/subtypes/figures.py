@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from learn_assets.reporting.disclosure import shown_parts
+from learn_assets.disclosure import shown_parts
 from learn_assets.reporting.figures import SvgFigure, draw
 
 if TYPE_CHECKING:

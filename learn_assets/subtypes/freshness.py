@@ -5,28 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from learn_assets.code_closure import code_digest
 from learn_assets.embedding.model_folder import ModelFolderError, revision_of
 from learn_assets.lake import Lake
-from learn_assets.provenance import code_hash, encoder_revision, fingerprints
-from learn_assets.subtypes.language.options import LanguageModelOptions
+from learn_assets.provenance import encoder_revision, fingerprints
+from learn_assets.study.language_model import LanguageModelOptions
+from learn_assets.study.subtypes import SEXES, Sex, SubtypeStudy
 from learn_assets.subtypes.source import discharges_fingerprint
-from learn_assets.subtypes.study import SEXES, Sex, SubtypeStudy
 
-# Whose code decides the tables of a stage, as folders and files of the package.
-RESULT_CODE = (
-    *("cohort", "embedding", "evaluation", "modeling/threads.py", "reporting", "schemas"),
-    "subtypes",
-)
-DATA_CODE = (*RESULT_CODE, "sources", "synthetic", "vocabulary")
-LANGUAGE_CODE = (
-    *("subtypes/language", "subtypes/coded.py", "subtypes/description_vectors.py"),
-    *("subtypes/representations.py", "subtypes/clustering.py", "subtypes/kmeans.py"),
-    *("embedding", "schemas"),
-)
-CLUSTER_CODE = (
-    *("subtypes", "embedding", "schemas", "modeling/threads.py", "evaluation/comparison.py"),
-    *("evaluation/discrimination.py", "evaluation/patient_draws.py", "evaluation/resampling.py"),
-)
+# The modules that make the tables of a stage; `code_closure` finds what they run through.
+DATA_CODE = ("defs.subtypes",)
+LANGUAGE_CODE = ("defs.language",)
+CLUSTER_CODE = ("defs.subtype_clusters",)
+RESULT_CODE = ("defs.subtype_results",)
 
 DISCHARGE_SOURCES = ("discharges", "diagnosis_description")
 CLUSTER_TABLES = (
@@ -45,8 +36,10 @@ CLUSTER_TABLES = (
 def discharge_inputs(study: SubtypeStudy) -> str:
     """Return the fingerprint of files, rules and code behind the tables that no sex partitions."""
     rules = (study.pruning, study.descriptions, study.privacy)
+    accepted = sorted(f"{name} {share}" for name, share in study.accepted_loss.items())
+    code = code_digest(*DATA_CODE, shown=True)
     return _digest(
-        [discharges_fingerprint(study), code_hash(DATA_CODE), *(r.model_dump_json() for r in rules)]
+        [discharges_fingerprint(study), code, *(r.model_dump_json() for r in rules), *accepted]
     )
 
 
@@ -60,7 +53,7 @@ def cluster_inputs(study: SubtypeStudy, lake: Lake, sex: Sex) -> str:
             options,
             study.privacy.model_dump_json(),
             encoder_revision(study.clusters.encoder),
-            code_hash(CLUSTER_CODE),
+            code_digest(*CLUSTER_CODE),
             *fingerprints(lake, vector_sources(study), sex).values(),
         ]
     )
@@ -80,7 +73,7 @@ def result_inputs(study: SubtypeStudy, lake: Lake) -> str:
         [
             *told,
             study.clusters.model_dump_json(),
-            code_hash(RESULT_CODE),
+            code_digest(*RESULT_CODE, shown=True),
             *fingerprints(lake, DISCHARGE_SOURCES).values(),
             *(fingerprint for found in tables for fingerprint in found.values()),
         ]
@@ -93,7 +86,7 @@ def language_inputs(study: SubtypeStudy, options: LanguageModelOptions, lake: La
         options.model_dump_json(),
         study.privacy.model_dump_json(),
         _pretrained_revision(options),
-        code_hash(LANGUAGE_CODE),
+        code_digest(*LANGUAGE_CODE),
         *fingerprints(lake, ("diagnosis_texts",)).values(),
     ]
     return _digest(parts)

@@ -10,9 +10,9 @@ import hashlib
 import polars as pl
 
 from learn_assets.lake import Lake
+from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes.figures import discharge_figures
 from learn_assets.subtypes.publication import as_csv, as_word
-from learn_assets.subtypes.study import SubtypeStudy
 from learn_assets.subtypes.tables import publication_tables
 
 FOLDER = "discharge_tables"

@@ -11,13 +11,13 @@ import polars as pl
 
 from learn_assets.lake import Lake
 from learn_assets.reporting.figures import SvgFigure
+from learn_assets.study.subtypes import SEXES, SubtypeStudy
 from learn_assets.subtypes.admissions import admissions_of
 from learn_assets.subtypes.cluster_figures import choice_figure, codes_figure, map_figure
 from learn_assets.subtypes.cluster_results import SexClusters, collect_clusters
 from learn_assets.subtypes.maps import MAP_NAMES, MapPoints, coordinates, map_points
 from learn_assets.subtypes.spaces import EmbeddedAdmissions, embedded_of
 from learn_assets.subtypes.stability import sampled_rows
-from learn_assets.subtypes.study import SEXES, SubtypeStudy
 
 _FEWEST = 3
 

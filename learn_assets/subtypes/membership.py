@@ -13,12 +13,12 @@ import polars as pl
 
 from learn_assets.embedding.store import VectorStore
 from learn_assets.schemas import empty_frame
+from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.admissions import SexAdmissions
 from learn_assets.subtypes.clustering import FloatMatrix, Labels
 from learn_assets.subtypes.evidence import BASELINE, MAIN
 from learn_assets.subtypes.kmeans import kmeans
 from learn_assets.subtypes.nuisance import audit_nuisance, nuisances_of
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.published_rule import published_rule
 from learn_assets.subtypes.published_texts import published_vectors
 from learn_assets.subtypes.selection import fit_clusters

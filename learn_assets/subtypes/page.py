@@ -13,14 +13,14 @@ from pathlib import Path
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from learn_assets.disclosure import shown
 from learn_assets.lake import Lake
-from learn_assets.reporting.disclosure import shown
+from learn_assets.study.clusters import ClusterOptions
+from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes import cluster_tables
 from learn_assets.subtypes.cluster_results import SexClusters, SubtypeResults, collect_clusters
 from learn_assets.subtypes.manuscript import FOLDER, SOURCES, read_files
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.publication import PublicationTable
-from learn_assets.subtypes.study import SubtypeStudy
 from learn_assets.subtypes.tables import publication_tables
 
 _TEMPLATES = Path(__file__).parent / "templates"

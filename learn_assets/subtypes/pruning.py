@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import polars as pl
 
-from learn_assets.subtypes.study import PruningRules
+from learn_assets.study.subtypes import PruningRules
 
 
 class DiscardReason(StrEnum):

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from learn_assets.study.clusters import Pooling
 from learn_assets.subtypes.coded import CodedAdmissions
 
 FloatMatrix = npt.NDArray[np.float32]
 FloatVector = npt.NDArray[np.float64]
-Pooling = Literal["mean", "length_invariant"]
 
 # Fewer admissions of a length teach nothing about it: such lengths share one mean.
 _MINIMUM_OF_LENGTH = 50

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from learn_assets.modeling.threads import fit_pool
+from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.clustering import CLUSTERERS, Clusterer, Clusters, FloatMatrix
 from learn_assets.subtypes.coded import CodedAdmissions
 from learn_assets.subtypes.null_reference import NullComparison, compare_with_null
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.published_rule import PublishedVerdict, published_rule
 from learn_assets.subtypes.representations import Representation
 from learn_assets.subtypes.stability import (

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from learn_assets.evaluation.discrimination import Interval
+from learn_assets.statistics.discrimination import Interval
 from learn_assets.subtypes.bases import admission_bases
 from learn_assets.subtypes.statistics import (
     benjamini_hochberg,

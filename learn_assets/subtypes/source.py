@@ -9,7 +9,7 @@ from pathlib import Path
 from learn_assets.lake import Lake
 from learn_assets.sources.files import single_file
 from learn_assets.staging import held
-from learn_assets.subtypes.study import DischargeFiles, SubtypeStudy, SyntheticDischarges
+from learn_assets.study.subtypes import DischargeFiles, SubtypeStudy, SyntheticDischarges
 
 _FILE, _SETTINGS = "discharges.csv", "settings.json"
 

@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 
 from learn_assets.lake import Lake
+from learn_assets.study.clusters import ClusterOptions
+from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.subtypes.admissions import SexAdmissions
 from learn_assets.subtypes.clustering import FloatMatrix
 from learn_assets.subtypes.description_vectors import code_vectors, description_store
-from learn_assets.subtypes.language.options import LanguageModelOptions
 from learn_assets.subtypes.language.representation import language_model_representation
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.representations import (
     DescriptionRepresentation,
     Representation,

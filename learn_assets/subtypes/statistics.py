@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from learn_assets.evaluation.comparison import holm
-from learn_assets.evaluation.discrimination import Interval, auroc
+from learn_assets.statistics.discrimination import Interval, auroc
 
 _SMALL = 5.0
 _Z95 = 1.959963984540054

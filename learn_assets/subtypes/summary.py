@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from learn_assets.lake import Lake
+from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes.audit import NuisanceError
 from learn_assets.subtypes.cluster_files import PAGE_FILE, PAGE_FOLDER
 from learn_assets.subtypes.cluster_results import collect_clusters
 from learn_assets.subtypes.cluster_tables import audit_table, subtypes_table
 from learn_assets.subtypes.manuscript import FOLDER, SOURCES
 from learn_assets.subtypes.publication import PublicationTable
-from learn_assets.subtypes.study import SubtypeStudy
 from learn_assets.subtypes.tables import publication_tables
 
 _WIDEST = 46

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from learn_assets.reporting.disclosure import ShownCount, shown_parts
+from learn_assets.disclosure import ShownCount, shown_parts
 from learn_assets.subtypes.bases import ADMISSIONS, FIRST_ADMISSIONS
 from learn_assets.subtypes.publication import PublicationTable
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.clustering import CLUSTERERS, Labels
 from learn_assets.subtypes.coded import CodedAdmissions
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.representations import Representation
 from learn_assets.subtypes.stability import (
     agreement,

@@ -11,10 +11,10 @@ from dataclasses import asdict
 import polars as pl
 
 from learn_assets.schemas import empty_frame
+from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.admissions import SexAdmissions
 from learn_assets.subtypes.bases import admission_bases
 from learn_assets.subtypes.clustering import Labels
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.representations import Representation
 from learn_assets.subtypes.spaces import enough_admissions
 from learn_assets.subtypes.statistics import holm_corrected

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from learn_assets.subtypes.study import SyntheticDischarges
+from learn_assets.study.subtypes import SyntheticDischarges
 from learn_assets.synthetic.discharge_profiles import (
     BACKGROUND,
     CLUSTER_WEIGHTS,

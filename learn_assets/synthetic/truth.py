@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from learn_assets.cohort.windows import Window
+from learn_assets.study.windows import Window
 from learn_assets.synthetic.codebook import concept_names
 from learn_assets.synthetic.concepts import CONCEPTS
 from learn_assets.synthetic.patients import (

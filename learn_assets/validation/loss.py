@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from learn_assets.reporting.disclosure import shown_parts, shown_share
+from learn_assets.disclosure import shown_parts, shown_share
 from learn_assets.study import BaseStudy
 from learn_assets.validation.reasons import Reason
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_assets.cohort.windows import Window
 from learn_assets.lake import Lake
 from learn_assets.study import Study
+from learn_assets.study.windows import Window
 from learn_assets_tests.canonical import (
     INDEX,
     Tables,

@@ -16,12 +16,12 @@ import pytest
 from dagster._core.instance.ref import InstanceRef
 from ruamel.yaml import YAML
 
-from learn_assets.cohort.windows import Window
 from learn_assets.definitions import build_definitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.runner import StageOutcome, materialize_study, prepare_dagster_home
 from learn_assets.lake import Lake, TableStamp
 from learn_assets.study import Study
+from learn_assets.study.windows import Window
 
 ENCODER = "minilm"
 LONG = {"LIS": 180, "BP": 0, "FUP": 1825}

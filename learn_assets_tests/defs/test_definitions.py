@@ -10,7 +10,7 @@ from learn_assets.defs.metadata import COLUMN_SCHEMA
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.schemas import TABLES
-from learn_assets.study_file import load_study
+from learn_assets.study.file import load_study
 from learn_assets_tests.defs.made import MadeStudy
 
 # What is not one table: four files of a release, models, a page.

@@ -14,7 +14,7 @@ from learn_assets.defs.language import LANGUAGE_MODELS, LANGUAGE_STEPS, language
 from learn_assets.defs.runner import StageOutcome, materialize_study
 from learn_assets.defs.subtypes_stages import data_runs
 from learn_assets.lake import Lake
-from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets.study.subtypes import SubtypeStudy
 
 pytestmark = pytest.mark.slow
 

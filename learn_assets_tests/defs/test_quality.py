@@ -12,7 +12,7 @@ import pytest
 
 from learn_assets.defs.stages import data_run
 from learn_assets.quality.assessment import MEASURED_TABLES
-from learn_assets.quality.suite import CATEGORIES
+from learn_assets.study.expectations import CATEGORIES
 from learn_assets_tests.defs.made import (
     MadeStudy,
     failed_checks,
@@ -93,7 +93,7 @@ def test_every_measured_table_is_upstream(definitions: dg.Definitions) -> None:
 def test_loading_definitions_imports_no_heavy_library() -> None:
     code = (
         "import sys; import learn_assets.definitions, learn_assets.defs.quality;"
-        "from learn_assets.study_file import load_study; load_study('demo');"
+        "from learn_assets.study.file import load_study; load_study('demo');"
         "heavy = {'great_expectations', 'torch', 'transformers', 'xgboost', 'umap'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

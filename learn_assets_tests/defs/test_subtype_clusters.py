@@ -22,12 +22,12 @@ from learn_assets.defs.subtype_clusters import cluster_assets, cluster_checks
 from learn_assets.defs.subtypes import discharge_assets
 from learn_assets.defs.subtypes_stages import cluster_runs, data_runs, result_runs
 from learn_assets.lake import Lake
+from learn_assets.study.subtypes import SEXES, SubtypeStudy, SyntheticDischarges
 from learn_assets.subtypes.admissions import SexAdmissions
 from learn_assets.subtypes.audit import NuisanceError, assert_audited
 from learn_assets.subtypes.manuscript import AlteredFileError
 from learn_assets.subtypes.membership import Membership
 from learn_assets.subtypes.page import render_page
-from learn_assets.subtypes.study import SEXES, SubtypeStudy, SyntheticDischarges
 from learn_assets.subtypes.summary import subtypes_summary
 from learn_assets.synthetic.discharges import discharge_truth
 

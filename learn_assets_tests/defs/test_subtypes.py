@@ -15,7 +15,7 @@ from learn_assets.defs.metadata import COLUMN_SCHEMA
 from learn_assets.defs.runner import StageOutcome, materialize_study
 from learn_assets.defs.subtypes_stages import data_runs
 from learn_assets.lake import Lake
-from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets_tests.subtypes.test_study import GOOD
 
 DATA = "subtypes_data"

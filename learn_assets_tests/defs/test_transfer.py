@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from learn_assets import __main__ as command_line
-from learn_assets.cohort.windows import Window
 from learn_assets.defs.stages import cell_runs, transfer_runs
 from learn_assets.schemas import empty_frame
+from learn_assets.study.windows import Window
 from learn_assets_tests.defs.made import (
     ENCODER,
     RESULTS,

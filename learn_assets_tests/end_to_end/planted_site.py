@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 
-from learn_assets.cohort.windows import Window
 from learn_assets.embedding.cell import embed_cell
 from learn_assets.lake import Lake
 from learn_assets.modeling.bundle import Provenance
@@ -23,7 +22,8 @@ from learn_assets.modeling.pipeline import Cell, cross_validate_cell
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.sources.ingest import RAW_TABLES, ingest_rxnorm, ingest_table
 from learn_assets.study import LearnerName, Study
-from learn_assets.study_file import load_study
+from learn_assets.study.file import load_study
+from learn_assets.study.windows import Window
 from learn_assets.validation.validate import validate_table
 from learn_assets_tests.canonical import assert_no_failed_tests, run_all, write_vocabulary
 

@@ -11,9 +11,9 @@ import duckdb
 import polars as pl
 import pytest
 
-from learn_assets.cohort.windows import Window
 from learn_assets.lake import Lake
-from learn_assets.study_file import load_study
+from learn_assets.study.file import load_study
+from learn_assets.study.windows import Window
 from learn_assets_tests.defs.made import MadeStudy
 
 PEOPLE = 2_694

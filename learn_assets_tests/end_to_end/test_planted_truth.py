@@ -15,7 +15,6 @@ from learn_assets.evaluation.comparison import (
     delong_test,
     paired_scores,
 )
-from learn_assets.evaluation.discrimination import Interval, auroc
 from learn_assets.evaluation.genetics import genetic_stratification
 from learn_assets.evaluation.severe_outcomes import (
     OutcomeOptions,
@@ -24,6 +23,7 @@ from learn_assets.evaluation.severe_outcomes import (
 )
 from learn_assets.evaluation.transfer import transfer_predictions
 from learn_assets.modeling.pipeline import Cell, cross_validate_cell, train_cell
+from learn_assets.statistics.discrimination import Interval, auroc
 from learn_assets.study import LearnerName
 from learn_assets.synthetic.patients import GENETIC_WEIGHT, Effects
 from learn_assets.synthetic.site import GENETIC_CORRELATION

@@ -25,7 +25,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from learn_assets.study_file import load_study
+from learn_assets.study.file import load_study
 from learn_assets_tests.web import START_SECONDS, free_port, wait_until_served
 
 REPOSITORY = Path(__file__).parents[2]

@@ -20,8 +20,6 @@ from learn_assets.evaluation.comparison import (
     paired_scores,
     planned_contrasts,
 )
-from learn_assets.evaluation.discrimination import auroc, average_precision
-from learn_assets.evaluation.resampling import auroc_statistic, resampled_statistics
 from learn_assets.reporting.comparison_words import (
     ComparisonResult,
     comparison_results,
@@ -29,6 +27,8 @@ from learn_assets.reporting.comparison_words import (
     sentence,
 )
 from learn_assets.schemas import schema_of
+from learn_assets.statistics.discrimination import auroc, average_precision
+from learn_assets.statistics.resampling import auroc_statistic, resampled_statistics
 
 GRID = (
     ("age_sex", ("elastic_net",)),

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from learn_assets.evaluation.genetics import NO_SCORE, genetic_stratification
-from learn_assets.evaluation.logistic import fit_logistic, likelihood_ratio_p
-from learn_assets.evaluation.logistic_line import SeparationError
+from learn_assets.statistics.logistic import fit_logistic, likelihood_ratio_p
+from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.synthetic.patients import GENETIC_WEIGHT
 from learn_assets.validation.contracts import check_table
 from learn_assets_tests.evaluation.planted import PlantedSite, planted_site

@@ -15,12 +15,12 @@ from learn_assets.evaluation.imbalance import (
     imbalance_sensitivity,
     treated_predictions,
 )
-from learn_assets.evaluation.paired import auroc_difference
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import CrossValidation, cross_validate
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.pipeline import build_cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.statistics.paired import auroc_difference
 from learn_assets.study import Imbalance, TuningOptions
 from learn_assets_tests.modeling.site import SMALL, cell_tables
 

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.label_dates import label_dates
+from learn_assets.study.windows import Window
 
 WINDOW = Window(length_in_system=365, buffer_period=90, follow_up_period=1000)
 START, END = date(2010, 1, 1), date(2020, 1, 1)

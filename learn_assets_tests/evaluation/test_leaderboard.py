@@ -9,7 +9,6 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from learn_assets.evaluation.discrimination import auroc
 from learn_assets.evaluation.leaderboard import (
     LEADERBOARD_SCHEMA,
     CellName,
@@ -17,7 +16,6 @@ from learn_assets.evaluation.leaderboard import (
     leaderboard,
     with_differences,
 )
-from learn_assets.evaluation.paired import auroc_difference
 from learn_assets.evaluation.performance import performance
 from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.leakage import LeakError
@@ -29,6 +27,8 @@ from learn_assets.modeling.nested_selection import (
     study_parts,
 )
 from learn_assets.modeling.pipeline import build_cell
+from learn_assets.statistics.discrimination import auroc
+from learn_assets.statistics.paired import auroc_difference
 from learn_assets_tests.modeling.site import SMALL, cell_tables
 
 PATIENTS, CANDIDATES, PARTS = 60, 10, 5

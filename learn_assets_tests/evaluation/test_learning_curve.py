@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learn_assets.evaluation import learning_curve as module
-from learn_assets.evaluation.discrimination import auroc, delong
 from learn_assets.evaluation.learning_curve import (
     curve_sizes,
     draws_of,
@@ -30,6 +29,7 @@ from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import build_cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.statistics.discrimination import auroc, delong
 from learn_assets.study import ReductionOptions
 from learn_assets_tests.modeling.site import SMALL, cell_tables
 

@@ -13,7 +13,7 @@ from learn_assets.evaluation.net_benefit import (
     net_benefits,
     shown_thresholds,
 )
-from learn_assets.evaluation.patient_draws import patient_weights
+from learn_assets.statistics.patient_draws import patient_weights
 
 
 def predictions(patients: int, cases: int, seed: int = 0, effect: float = 1.5) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from learn_assets.evaluation.severe_outcomes import (
     score_groups,
     severe_outcome_estimates,
 )
-from learn_assets.evaluation.survival_curves import (
+from learn_assets.statistics.survival_curves import (
     CENSORED,
     DEATH,
     EVENT,

@@ -13,10 +13,6 @@ from scipy.special import logit
 from scipy.stats import norm
 
 from learn_assets.evaluation import site_holdout as module
-from learn_assets.evaluation.calibration import calibration_intercept, calibration_slope
-from learn_assets.evaluation.discrimination import auroc
-from learn_assets.evaluation.paired import auroc_difference
-from learn_assets.evaluation.random_effects import random_effects
 from learn_assets.evaluation.site_holdout import (
     DIFFERENCE,
     SITE_HOLDOUT_SCHEMA,
@@ -39,6 +35,10 @@ from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import Cell, build_cell
 from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.statistics.calibration import calibration_intercept, calibration_slope
+from learn_assets.statistics.discrimination import auroc
+from learn_assets.statistics.paired import auroc_difference
+from learn_assets.statistics.random_effects import random_effects
 from learn_assets.study import SyntheticSource
 from learn_assets.synthetic.care_sites import care_site_table, draw_care_sites, records_by_site
 from learn_assets.synthetic.codebook import codebook

@@ -7,8 +7,6 @@ import polars as pl
 import pytest
 from scipy.special import expit
 
-from learn_assets.evaluation.calibration import calibration_intercept, calibration_slope
-from learn_assets.evaluation.discrimination import auroc
 from learn_assets.evaluation.subgroups import (
     SUBGROUP_SCHEMA,
     SubgroupOptions,
@@ -17,6 +15,8 @@ from learn_assets.evaluation.subgroups import (
     subgroup_performance,
     wilson,
 )
+from learn_assets.statistics.calibration import calibration_intercept, calibration_slope
+from learn_assets.statistics.discrimination import auroc
 
 OPTIONS = SubgroupOptions(specificity=0.8, minimum_cell=11)
 

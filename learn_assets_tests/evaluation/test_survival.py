@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_assets.evaluation.concordance import (
+from learn_assets.statistics.concordance import (
     NoPairError,
     censored_brier,
     time_dependent_auc,
     uno_c,
 )
-from learn_assets.evaluation.cox import CoxError, fit_cox, likelihood_ratio_p
-from learn_assets.evaluation.discrimination import auroc
-from learn_assets.evaluation.survival_curves import (
+from learn_assets.statistics.cox import CoxError, fit_cox, likelihood_ratio_p
+from learn_assets.statistics.discrimination import auroc
+from learn_assets.statistics.survival_curves import (
     CENSORED,
     DEATH,
     EVENT,

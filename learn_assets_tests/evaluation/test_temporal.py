@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.temporal import (
     TEMPORAL_VALIDATION_SCHEMA,
     TemporalSplit,
@@ -19,6 +18,7 @@ from learn_assets.evaluation.temporal import (
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import Cell, build_cell
 from learn_assets.study import TemporalOptions
+from learn_assets.study.windows import Window
 from learn_assets_tests.modeling.site import SMALL, cell_tables
 
 WINDOW = Window.model_validate({"LIS": 365, "BP": 30, "FUP": 365})

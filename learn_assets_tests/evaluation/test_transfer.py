@@ -112,8 +112,8 @@ def miscalibrated(labels: np.ndarray, folds: np.ndarray, seed: int = 2) -> pl.Da
 
 
 def test_recalibration_mends_a_planted_miscalibration() -> None:
-    from learn_assets.evaluation.logistic_line import fit_intercept, fit_line
     from learn_assets.evaluation.transfer import _in_mode, _recalibrated
+    from learn_assets.statistics.logistic_line import fit_intercept, fit_line
 
     labels = (np.random.default_rng(1).random(1200) < 0.3).astype(np.int64)
     raw = miscalibrated(labels, np.arange(1200) % 5)
@@ -139,8 +139,8 @@ def test_recalibration_mends_a_planted_miscalibration() -> None:
 
 
 def test_a_fold_learns_nothing_from_its_own_labels() -> None:
-    from learn_assets.evaluation.logistic_line import fit_line
     from learn_assets.evaluation.transfer import _recalibrated
+    from learn_assets.statistics.logistic_line import fit_line
 
     labels = (np.random.default_rng(1).random(300) < 0.3).astype(np.int64)
     folds = np.arange(300) % 3

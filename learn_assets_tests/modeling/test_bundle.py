@@ -194,3 +194,9 @@ def test_a_failed_write_leaves_the_old_bundle(
         write_bundle(trained, folder, scope="transfer")
     assert read_bundle(folder).models
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_damaged_bundle_is_replaced(folder: Path, trained: TrainedModels) -> None:
+    (folder / "manifest.json").unlink()
+    summary = write_bundle(trained, folder, scope="transfer")
+    assert read_bundle(folder, digest=summary.digest).provenance == PROVENANCE

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from learn_assets.evaluation.discrimination import Interval
 from learn_assets.modeling.bundle import Provenance, TrainedModels
 from learn_assets.modeling.challenge import (
     ChallengeRule,
@@ -21,6 +20,7 @@ from learn_assets.modeling.challenge import (
 )
 from learn_assets.modeling.champion import Champion
 from learn_assets.modeling.pipeline import Cell, build_cell, cross_validate_cell, train_cell
+from learn_assets.statistics.discrimination import Interval
 from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
 
 PROTOCOL = replace(SMALL, feature_sets=("count", "learn"), learners=("elastic_net",))

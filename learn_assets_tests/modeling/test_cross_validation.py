@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_assets.evaluation.discrimination import auroc
 from learn_assets.modeling import cross_validation as module
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import (
@@ -21,6 +20,7 @@ from learn_assets.modeling.cross_validation import (
 from learn_assets.modeling.features import DuplicatePatientError, FeatureBlocks
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import build_cell
+from learn_assets.statistics.discrimination import auroc
 from learn_assets.study import LearnerName
 from learn_assets_tests.modeling.site import SMALL, cell_tables, fit_preprocessing_on_everyone
 

@@ -11,7 +11,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from learn_assets.evaluation.discrimination import auroc
 from learn_assets.modeling import neural_network as network_module
 from learn_assets.modeling.arrays import balanced_weights
 from learn_assets.modeling.boosted_trees import BoostedTreesSettings
@@ -21,6 +20,7 @@ from learn_assets.modeling.neural_network import NeuralNetworkSettings, publishe
 from learn_assets.modeling.platt import fit_platt, inner_folds
 from learn_assets.modeling.random_forest import RandomForestSettings, bin_columns
 from learn_assets.modeling.support_vector import SupportVectorSettings, radial_kernel
+from learn_assets.statistics.discrimination import auroc
 from learn_assets.study import LearnerName
 
 LEARNERS: tuple[LearnerName, ...] = ("svm", "random_forest", "xgboost", "mlp", "elastic_net")

@@ -7,13 +7,13 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 
-from learn_assets.evaluation.discrimination import auroc
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.features import EmbeddingBlock
 from learn_assets.modeling.kind_encoders import forward
 from learn_assets.modeling.preprocessing import PreprocessingOptions, preprocess
 from learn_assets.modeling.reduction import partial_least_squares, principal_components
 from learn_assets.modeling.representations import RepresentationOptions
+from learn_assets.statistics.discrimination import auroc
 from learn_assets.study import ReductionOptions
 from learn_assets_tests.modeling.site import planted_blocks
 

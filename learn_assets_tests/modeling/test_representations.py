@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from learn_assets.evaluation.discrimination import auroc
-from learn_assets.evaluation.survival_curves import CENSORED, DEATH, EVENT, FollowUp
 from learn_assets.evaluation.transfer import transfer_predictions
 from learn_assets.modeling import cross_validation as module
 from learn_assets.modeling.arrays import FloatMatrix, Labels
@@ -40,6 +38,8 @@ from learn_assets.modeling.time_to_event import (
     _labels_by,
     cross_validate_time_to_event,
 )
+from learn_assets.statistics.discrimination import auroc
+from learn_assets.statistics.survival_curves import CENSORED, DEATH, EVENT, FollowUp
 from learn_assets.study import ModelingOptions, ReductionOptions
 from learn_assets_tests.defs.made import tiny_study
 from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables, planted_blocks

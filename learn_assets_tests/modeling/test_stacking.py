@@ -12,7 +12,6 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from learn_assets.evaluation.discrimination import auroc
 from learn_assets.modeling import cross_validation as module
 from learn_assets.modeling.arrays import FloatMatrix, FloatVector, Labels
 from learn_assets.modeling.bundle import Provenance, read_bundle, score, write_bundle
@@ -20,6 +19,7 @@ from learn_assets.modeling.cross_validation import cross_validate, predict_split
 from learn_assets.modeling.elastic_net import ElasticNet, ElasticNetSettings
 from learn_assets.modeling.pipeline import build_cell, train_cell
 from learn_assets.modeling.stacking import combine, fit_stacked
+from learn_assets.statistics.discrimination import auroc
 from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
 
 STACKED = replace(

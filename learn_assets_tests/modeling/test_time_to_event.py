@@ -8,15 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from learn_assets.evaluation.concordance import uno_c
-from learn_assets.evaluation.survival_curves import (
-    CENSORED,
-    DEATH,
-    EVENT,
-    FollowUp,
-    StepCurve,
-    death_curve,
-)
 from learn_assets.modeling import survival_models
 from learn_assets.modeling.features import FeatureBlocks, build_feature_blocks
 from learn_assets.modeling.protocol import ModelingProtocol
@@ -29,6 +20,15 @@ from learn_assets.modeling.time_to_event import (
     Population,
     cross_validate_time_to_event,
     time_to_event_population,
+)
+from learn_assets.statistics.concordance import uno_c
+from learn_assets.statistics.survival_curves import (
+    CENSORED,
+    DEATH,
+    EVENT,
+    FollowUp,
+    StepCurve,
+    death_curve,
 )
 
 HORIZON = 1000.0

@@ -11,7 +11,7 @@ import pytest
 
 from learn_assets.quality.assessment import assess, measured, planned
 from learn_assets.quality.findings import failed, findings
-from learn_assets.quality.suite import SUITE
+from learn_assets.study.expectations import SUITE
 from learn_assets.validation.contracts import check_table
 from learn_assets_tests.canonical import study_of
 from learn_assets_tests.quality.made import EVENTS, MadeSite

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from learn_assets.quality.findings import Finding
-from learn_assets.quality.suite import EVENT_TABLES, SUITE
 from learn_assets.study import QualityOptions
+from learn_assets.study.expectations import EVENT_TABLES, SUITE
 
 PAGE = Path(__file__).parents[2] / "docs" / "data_quality.md"
 

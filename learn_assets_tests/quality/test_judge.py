@@ -15,7 +15,7 @@ import pytest
 
 from learn_assets.quality import judge
 from learn_assets.quality.judge import JudgmentError, judged
-from learn_assets.quality.suite import SUITE, Bound, Expectation
+from learn_assets.study.expectations import SUITE, Bound, Expectation
 
 
 def expectation(number: int, bound: Bound, threshold: float) -> Expectation:
@@ -87,7 +87,7 @@ def watch(event, arguments):
 
 sys.addaudithook(watch)
 from learn_assets.quality.judge import judged
-from learn_assets.quality.suite import SUITE
+from learn_assets.study.expectations import SUITE
 answers = judged({item.name: item.threshold for item in SUITE}, SUITE)
 import great_expectations
 print(len(answers), all(answers.values()), great_expectations.__name__)

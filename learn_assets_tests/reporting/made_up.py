@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from learn_assets.cohort.windows import Window
 from learn_assets.evaluation.comparison import compare_models, planned_contrasts
 from learn_assets.evaluation.genetics import genetic_stratification
 from learn_assets.evaluation.net_benefit import net_benefit
@@ -27,9 +26,10 @@ from learn_assets.evaluation.subgroups import (
 from learn_assets.evaluation.time_to_event import time_to_event_performance
 from learn_assets.lake import Lake
 from learn_assets.modeling.protocol import ModelingProtocol
-from learn_assets.quality.suite import SUITE
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
+from learn_assets.study.expectations import SUITE
+from learn_assets.study.windows import Window
 
 STRENGTHS = {"count": 1.0, "embedding": 0.8, "learn": 1.5}
 LEARNERS = ("elastic_net", "xgboost", "random_forest", "svm", "mlp")

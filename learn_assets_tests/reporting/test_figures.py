@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from learn_assets.evaluation.calibration import CalibrationBin
 from learn_assets.evaluation.performance import ModelCurves
 from learn_assets.reporting import figures
 from learn_assets.reporting.estimates import CellResults
 from learn_assets.reporting.figures import SvgFigure, wilson_interval
 from learn_assets.reporting.results import StudyResults
+from learn_assets.statistics.calibration import CalibrationBin
 
 CURVES = [figures.roc, figures.precision_recall, figures.calibration]
 Drawer = Callable[[Sequence[ModelCurves], str], SvgFigure | None]

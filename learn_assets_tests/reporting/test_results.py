@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
+from learn_assets.disclosure import WITHHELD
 from learn_assets.lake import Lake
-from learn_assets.reporting.disclosure import WITHHELD
 from learn_assets.reporting.results import StudyResults, collect_results
 from learn_assets.reporting.text import summary
 from learn_assets.schemas.registry import empty_frame

@@ -21,7 +21,7 @@ from learn_assets.sources.ingest import (
 )
 from learn_assets.sources.meds_codes import PACKAGED_RULES, Meaning, meaning_of
 from learn_assets.study import MedsCodeRule, MedsSource, Study, SyntheticSource
-from learn_assets.study_file import load_study
+from learn_assets.study.file import load_study
 from learn_assets.validation.contracts import check_table
 from learn_assets_tests.canonical import assert_no_failed_tests, run_all, write_vocabulary
 from learn_assets_tests.extracts import load, study_of

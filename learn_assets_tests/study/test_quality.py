@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from learn_assets.study import QualityOptions
-from learn_assets.study_file import StudyFileError, load_study
+from learn_assets.study.file import StudyFileError, load_study
 
 
 def options(name: str, **choice: Any) -> QualityOptions:

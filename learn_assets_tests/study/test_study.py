@@ -16,7 +16,7 @@ from learn_assets.study import (
     IndexEventRule,
     Study,
 )
-from learn_assets.study_file import StudyFileError, load_study, packaged_studies
+from learn_assets.study.file import StudyFileError, load_study, packaged_studies
 
 GOOD = """\
 name: trial

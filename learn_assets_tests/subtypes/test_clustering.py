@@ -8,7 +8,8 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from learn_assets.subtypes.clustering import CLUSTERERS, ClustererName, HdbscanClusterer
+from learn_assets.study.clusters import ClustererName
+from learn_assets.subtypes.clustering import CLUSTERERS, HdbscanClusterer
 from learn_assets.subtypes.kmeans import kmeans
 
 SIZES = (60, 120, 90)

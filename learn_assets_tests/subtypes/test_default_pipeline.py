@@ -8,20 +8,19 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from learn_assets.lake import Lake
+from learn_assets.study.clusters import ClustererName, ClusterOptions
+from learn_assets.study.subtypes import DischargeFiles, PruningRules, SyntheticDischarges
 from learn_assets.subtypes.admissions import SexAdmissions, admissions_of
-from learn_assets.subtypes.clustering import ClustererName
 from learn_assets.subtypes.descriptions import code_titles
 from learn_assets.subtypes.discharges import read_discharges
 from learn_assets.subtypes.evidence import MAIN, select_counts, selection_frame, verdict_frame
 from learn_assets.subtypes.membership import find_members
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.spaces import (
     embed_admissions,
     embedded_of,
     embedding_frames,
     main_representation,
 )
-from learn_assets.subtypes.study import DischargeFiles, PruningRules, SyntheticDischarges
 from learn_assets.synthetic.discharges import discharge_truth, write_discharge_file
 from learn_assets.validation.contracts import check_table
 

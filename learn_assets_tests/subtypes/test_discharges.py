@@ -11,9 +11,9 @@ import pytest
 
 from learn_assets.lake import Lake
 from learn_assets.sources.files import SourceError
+from learn_assets.study.subtypes import DischargeFiles, PruningRules, SyntheticDischarges
 from learn_assets.subtypes.discharges import DischargeReport, read_discharges
 from learn_assets.subtypes.readings import code_of, day_of, number_of
-from learn_assets.subtypes.study import DischargeFiles, PruningRules, SyntheticDischarges
 from learn_assets.synthetic.discharges import (
     DIRTY_REASONS,
     DischargeStyle,

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import adjusted_rand_score
 
+from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.clustering import KMeansClusterer
 from learn_assets.subtypes.null_reference import compare_with_null
-from learn_assets.subtypes.options import ClusterOptions
 from learn_assets.subtypes.published_rule import published_rule
 from learn_assets.subtypes.representations import DescriptionRepresentation, TfidfRepresentation
 from learn_assets.subtypes.selection import final_clusters, select_count

@@ -10,9 +10,9 @@ import pytest
 
 from learn_assets.lake import Lake
 from learn_assets.sources.files import SourceError
+from learn_assets.study.subtypes import DischargeFiles, PruningRules
 from learn_assets.subtypes.discharges import read_discharges
 from learn_assets.subtypes.spss import read_sav
-from learn_assets.subtypes.study import DischargeFiles, PruningRules
 
 pyreadstat = pytest.importorskip("pyreadstat")
 

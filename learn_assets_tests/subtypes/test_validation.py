@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from scipy.stats import kruskal
 
-from learn_assets.subtypes.options import ClusterOptions
+from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.representations import TfidfRepresentation
 from learn_assets.subtypes.validation import (
     match_clusters,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from learn_assets.cohort.windows import Window
+from learn_assets.study.windows import Window
 from learn_assets.synthetic.concepts import CONCEPTS, RISK_CONCEPTS
 from learn_assets.synthetic.laboratory import COMPLEMENT, laboratory_records
 from learn_assets.synthetic.patients import BASE_HAZARD, Block, Effects, draw_block, risk_score

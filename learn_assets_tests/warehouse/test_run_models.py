@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 from learn_assets import warehouse
-from learn_assets.cohort.windows import Window
 from learn_assets.lake import Lake, MissingTableError
 from learn_assets.schemas import TABLES as CONTRACTS
+from learn_assets.study.windows import Window
 from learn_assets.validation.contracts import check_table
 from learn_assets.warehouse import (
     WarehouseError,

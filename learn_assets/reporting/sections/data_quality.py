@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from learn_assets.disclosure import shown, shown_share
 from learn_assets.quality.findings import Finding, failed, findings
-from learn_assets.quality.suite import CATEGORIES, EVENT_TABLES, Category
 from learn_assets.reporting.context import StudyContext, not_made
-from learn_assets.reporting.disclosure import shown, shown_share
 from learn_assets.reporting.document import (
     Block,
     Column,
@@ -23,6 +22,7 @@ from learn_assets.reporting.document import (
 from learn_assets.reporting.labels import in_words
 from learn_assets.reporting.values import Value, count, number, words
 from learn_assets.schemas.registry import VALIDATED
+from learn_assets.study.expectations import CATEGORIES, EVENT_TABLES, Category
 
 _ORDER = ("patient", *EVENT_TABLES)
 

@@ -7,10 +7,9 @@ from datetime import date
 
 import polars as pl
 
-from learn_assets.evaluation.discrimination import Interval
+from learn_assets.disclosure import shown
 from learn_assets.evaluation.label_dates import LabelDates, label_dates
 from learn_assets.reporting.context import CellContext, WindowContext
-from learn_assets.reporting.disclosure import shown
 from learn_assets.reporting.judgments import (
     NO,
     NO_INFORMATION,
@@ -21,6 +20,7 @@ from learn_assets.reporting.judgments import (
 )
 from learn_assets.reporting.sections.overview import FinishedCell
 from learn_assets.reporting.values import Estimate, estimate
+from learn_assets.statistics.discrimination import Interval
 
 DATES_QUESTION = "4.6b Are labels independent of the date of the index event?"
 

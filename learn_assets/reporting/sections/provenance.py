@@ -13,8 +13,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from learn_assets import __version__
-from learn_assets.cohort.windows import Window
-from learn_assets.provenance import code_hash
+from learn_assets.code_closure import code_digest
+from learn_assets.provenance import CELL_CODE, DATA_CODE, SENSITIVITY_CODE, TRANSFER_CODE
 from learn_assets.reporting.context import StudyContext
 from learn_assets.reporting.document import (
     Block,
@@ -28,6 +28,7 @@ from learn_assets.reporting.document import (
 from learn_assets.reporting.values import words
 from learn_assets.schemas.registry import VALIDATED
 from learn_assets.study import Study, SyntheticSource
+from learn_assets.study.windows import Window
 from learn_assets.warehouse import project_fingerprint
 
 # Only tables with patient identifiers in them: the fingerprint of a table of counts could be
@@ -35,10 +36,10 @@ from learn_assets.warehouse import project_fingerprint
 FINGERPRINTED = (*VALIDATED, "index_events", "narratives")
 FINGERPRINTED_WINDOW = ("cohort", "event_counts", "latest_measurement")
 FINGERPRINTED_CELL = ("patient_embeddings", "cross_validation", "risk_scores")
+# The page names the code of all that it shows.
 REPORT_CODE = (
-    *("sources", "synthetic", "validation", "vocabulary", "quality", "schemas", "cohort"),
-    *("embedding", "modeling", "evaluation", "reporting"),
-    *("warehouse.py", "warehouse_variables.py", "duckdb_session.py"),
+    *(*DATA_CODE, *CELL_CODE, *SENSITIVITY_CODE, *TRANSFER_CODE),
+    *("defs.leaderboards", "defs.study_report"),
 )
 _PACKAGES = (
     *("dagster", "dbt-core", "dbt-duckdb", "duckdb", "polars", "pandera", "great-expectations"),
@@ -49,6 +50,11 @@ _PACKAGES = (
 _DIGITS = 12
 
 
+def report_code() -> str:
+    """Return the digest of the code that makes all that a report shows."""
+    return code_digest(*REPORT_CODE, shown=True)
+
+
 def provenance(context: StudyContext) -> Section:
     """Return what made these results, down to the fingerprint of each table."""
     study = context.study
@@ -57,9 +63,7 @@ def provenance(context: StudyContext) -> Section:
     if isinstance(study.source, SyntheticSource):
         seeds.append(f"{study.source.seed} (synthetic site)")
     facts = (
-        NamedValue(
-            "Code", words(f"learn_assets {__version__}, sources {_short(code_hash(REPORT_CODE))}")
-        ),
+        NamedValue("Code", words(f"learn_assets {__version__}, sources {_short(report_code())}")),
         NamedValue("SQL", words(f"dbt project {_short(project_fingerprint())}")),
         NamedValue("Study file", words(study_fingerprint(study))),
         NamedValue("Seeds", words(", ".join(seeds))),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from learn_assets.embedding.backends.torch_runtime import prepare_torch
-from learn_assets.subtypes.language.options import PRETRAINED_FILES
+from learn_assets.study.language_model import PRETRAINED_FILES
 from learn_assets.subtypes.language.tokens import TOKENIZER_FILE, SpecialTokens
 
 if TYPE_CHECKING:

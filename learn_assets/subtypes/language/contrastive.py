@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from learn_assets.study.language_model import ContrastiveOptions
 from learn_assets.subtypes.language.architecture import hidden_states
-from learn_assets.subtypes.language.options import ContrastiveOptions
 from learn_assets.subtypes.language.tokens import (
     Diagnoses,
     SpecialTokens,

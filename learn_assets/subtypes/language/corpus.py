@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 from tokenizers import Tokenizer
 
-from learn_assets.subtypes.language.options import LanguageModelOptions
+from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.subtypes.language.split import held_out_rows
 from learn_assets.subtypes.language.tokens import (
     Diagnoses,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from learn_assets.code_closure import code_digest
 from learn_assets.embedding.model_folder import revision_of
-from learn_assets.provenance import code_hash
+from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.subtypes.language.architecture import (
     check_base_model,
     new_model,
@@ -23,7 +24,6 @@ from learn_assets.subtypes.language.checkpoints import Checkpoints, Evaluation
 from learn_assets.subtypes.language.contrastive import ContrastiveObjective, new_encoder
 from learn_assets.subtypes.language.corpus import build_corpus, corpus_fingerprint
 from learn_assets.subtypes.language.masked import MaskedObjective
-from learn_assets.subtypes.language.options import LanguageModelOptions
 from learn_assets.subtypes.language.tokens import load_tokenizer
 from learn_assets.subtypes.language.trained_model import (
     SavedModel,
@@ -34,7 +34,7 @@ from learn_assets.subtypes.language.trained_model import (
 from learn_assets.subtypes.language.training import CHECKPOINT_SECONDS, train
 
 _MODEL, _CHECKPOINTS = "model", "checkpoints"
-_CODE = ("subtypes/language",)
+_CODE = "subtypes.language.fitting"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def fit_language_model(
         options.seed,
     )
     revision = revision_of(base) if base is not None else "none"
-    inputs = corpus_fingerprint(texts, options, revision, code_hash(_CODE))
+    inputs = corpus_fingerprint(texts, options, revision, code_digest(_CODE))
     checkpoints = Checkpoints(folder / _CHECKPOINTS, inputs)
     with one_thread(wanted=base is None):
         trained = train(
@@ -126,7 +126,7 @@ def fit_contrastive_model(
         options.token_limit,
         options.seed,
     )
-    inputs = corpus_fingerprint(texts, options, start.digest, code_hash(_CODE))
+    inputs = corpus_fingerprint(texts, options, start.digest, code_digest(_CODE))
     checkpoints = Checkpoints(folder / _CHECKPOINTS, inputs)
     with one_thread(wanted=options.base_model is None):
         trained = train(

@@ -11,11 +11,12 @@ from typing import Literal
 import polars as pl
 
 from learn_assets.lake import Lake
+from learn_assets.study.clusters import Pooling
+from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.subtypes.language.embedding import admission_vectors
 from learn_assets.subtypes.language.fitting import trained_model
-from learn_assets.subtypes.language.options import LanguageModelOptions
 from learn_assets.subtypes.language.texts import code_texts
-from learn_assets.subtypes.representations import LanguageModelRepresentation, Pooling
+from learn_assets.subtypes.representations import LanguageModelRepresentation
 
 Stage = Literal["language_model", "contrastive_model"]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from learn_assets.study.language_model import TrainingOptions
 from learn_assets.subtypes.language.checkpoints import (
     Checkpoints,
     Evaluation,
@@ -22,7 +23,6 @@ from learn_assets.subtypes.language.checkpoints import (
     load_parameters,
     parameters_of,
 )
-from learn_assets.subtypes.language.options import TrainingOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

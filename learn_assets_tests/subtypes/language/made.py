@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from learn_assets.subtypes.language.options import LanguageModelOptions
+from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.subtypes.language.texts import diagnosis_texts
 
 TOPICS = (

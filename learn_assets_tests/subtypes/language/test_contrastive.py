@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from learn_assets.study.language_model import ContrastiveOptions
 from learn_assets.subtypes.language.contrastive import nt_xent, two_views
-from learn_assets.subtypes.language.options import ContrastiveOptions
 
 DIAGNOSES = tuple((number, number + 100) for number in range(8))
 

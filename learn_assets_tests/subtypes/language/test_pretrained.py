@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.subtypes.language import fitting
 from learn_assets.subtypes.language.architecture import new_model, pretrained_model
-from learn_assets.subtypes.language.options import LanguageModelOptions
 from learn_assets.subtypes.language.tokens import SpecialTokens, make_tokenizer
 from learn_assets.subtypes.language.trained_model import (
     TrainedModelError,

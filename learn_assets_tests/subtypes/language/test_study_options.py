@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes.map_files import _Part, in_one_space
 from learn_assets.subtypes.spaces import EmbeddedAdmissions
-from learn_assets.subtypes.study import SubtypeStudy
 
 
 def study(**sections: object) -> SubtypeStudy:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from learn_assets.study.language_model import MaskedOptions
 from learn_assets.subtypes.language.checkpoints import CheckpointError, Checkpoints, TrainingState
-from learn_assets.subtypes.language.options import MaskedOptions
 from learn_assets.subtypes.language.training import Trained, train, training_batches
 from learn_assets_tests.subtypes.language import kill_script
 

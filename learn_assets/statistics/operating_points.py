@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_assets.evaluation.discrimination import (
+from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
     case_mask,
 )
-from learn_assets.evaluation.patient_draws import FloatMatrix, percentile_limits
-from learn_assets.evaluation.resampling import (
+from learn_assets.statistics.patient_draws import FloatMatrix, percentile_limits
+from learn_assets.statistics.resampling import (
     Statistic,
     resampled_statistics,
     share_of_cases_statistic,

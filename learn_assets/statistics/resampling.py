@@ -11,13 +11,13 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.evaluation.discrimination import (
+from learn_assets.statistics.discrimination import (
     FloatVector,
     Labels,
     case_mask,
     weighted_precision,
 )
-from learn_assets.evaluation.patient_draws import FloatMatrix, patient_weights
+from learn_assets.statistics.patient_draws import FloatMatrix, patient_weights
 
 # Patient weights (resamples, n) -> one value a resample.
 Statistic = Callable[[FloatMatrix], FloatVector]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from learn_assets.cohort.windows import Period, Window
+from learn_assets.study.windows import Period, Window
 
 INDEX = date(2015, 6, 1)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from learn_assets.evaluation.discrimination import OneClassError
-from learn_assets.evaluation.operating_points import (
+from learn_assets.statistics.discrimination import OneClassError
+from learn_assets.statistics.operating_points import (
     fold_thresholds,
     operating_point,
     sensitivity_statistic,

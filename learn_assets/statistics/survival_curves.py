@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval
+from learn_assets.statistics.discrimination import FloatVector, Interval
 
 CENSORED, EVENT, DEATH = 0, 1, 2
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_assets.reporting.disclosure import (
+from learn_assets.disclosure import (
     WITHHELD,
     hidden_groups,
     is_small,

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from learn_assets.evaluation.calibration import (
+from learn_assets.statistics.calibration import (
     brier,
     calibration_bins,
     calibration_intercept,
     calibration_slope,
     scaled_brier,
 )
-from learn_assets.evaluation.discrimination import OneClassError
-from learn_assets.evaluation.logistic_line import SeparationError
+from learn_assets.statistics.discrimination import OneClassError
+from learn_assets.statistics.logistic_line import SeparationError
 
 
 def predictions(seed: int, patients: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import t as student
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval
+from learn_assets.statistics.discrimination import FloatVector, Interval
 
 
 @dataclass(frozen=True)

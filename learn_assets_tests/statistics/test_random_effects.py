@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from learn_assets.evaluation.discrimination import FloatVector
-from learn_assets.evaluation.random_effects import (
+from learn_assets.statistics.discrimination import FloatVector
+from learn_assets.statistics.random_effects import (
     between_variance,
     hartung_knapp,
     random_effects,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from learn_assets.evaluation.discrimination import FloatVector
+from learn_assets.statistics.discrimination import FloatVector
 
 
 def standardized_mean_difference(first: FloatVector, second: FloatVector) -> float | None:

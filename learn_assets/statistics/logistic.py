@@ -9,8 +9,8 @@ import numpy.typing as npt
 from scipy.special import expit, log_expit
 from scipy.stats import chi2, norm
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval, Labels, case_mask
-from learn_assets.evaluation.logistic_line import SeparationError
+from learn_assets.statistics.discrimination import FloatVector, Interval, Labels, case_mask
+from learn_assets.statistics.logistic_line import SeparationError
 
 _MAXIMUM_STEPS = 50
 _HALVINGS = 30

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from learn_assets.evaluation.discrimination import OneClassError
-from learn_assets.evaluation.smoothed_calibration import NoSpreadError, calibration_errors
+from learn_assets.statistics.discrimination import OneClassError
+from learn_assets.statistics.smoothed_calibration import NoSpreadError, calibration_errors
 
 
 def predicted(

@@ -1,7 +1,7 @@
 """Study file: reads a study YAML and turns everything wrong in it into messages with line numbers.
 
-What belongs here: locating, parsing and explaining. What a study may say is in `study/` and
-`subtypes/study.py`.
+What belongs here: locating, parsing and explaining. What a study may say is in the other modules of
+this package.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from learn_assets.study import BaseStudy, LakeOptions, Study
-from learn_assets.subtypes.study import SubtypeStudy
+from learn_assets.study.subtypes import SubtypeStudy
 
 AnyStudy = Study | SubtypeStudy
 
-PACKAGED_STUDIES = Path(__file__).parent / "studies"
+PACKAGED_STUDIES = Path(__file__).parents[1] / "studies"
 
 # What the key `question` of a study file chooses; without it a study asks about progression.
 _QUESTIONS: dict[str, type[Study] | type[SubtypeStudy]] = {

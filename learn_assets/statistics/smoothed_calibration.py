@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from learn_assets.evaluation.discrimination import (
+from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
     case_mask,
 )
-from learn_assets.evaluation.patient_draws import FloatMatrix, patient_weights
+from learn_assets.statistics.patient_draws import FloatMatrix, patient_weights
 
 # Cleveland's span, as `val.prob` of R's rms has it.
 _SPAN = 2 / 3

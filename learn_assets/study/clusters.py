@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from learn_assets.study import EncoderChoice
 from learn_assets.study.section import Section
-from learn_assets.subtypes.clustering import ClustererName
-from learn_assets.subtypes.representations import Pooling
+
+ClustererName = Literal["kmeans", "gaussian_mixture", "hdbscan", "consensus"]
+Pooling = Literal["mean", "length_invariant"]
 
 
 class ClusterOptions(Section):

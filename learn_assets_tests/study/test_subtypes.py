@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from learn_assets.study import Study
-from learn_assets.study_file import StudyFileError, load_study
-from learn_assets.subtypes.study import DischargeFiles, PruningRules, SubtypeStudy
+from learn_assets.study.file import StudyFileError, load_study
+from learn_assets.study.subtypes import DischargeFiles, PruningRules, SubtypeStudy
 
 GOOD = """\
 question: subtypes

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.subtypes.language.architecture import BaseModelError, check_base_model
 from learn_assets.subtypes.language.fitting import fit_language_model
-from learn_assets.subtypes.language.options import LanguageModelOptions
 
 
 def test_the_published_preset_is_what_the_publication_states() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from learn_assets.evaluation.calibration import brier
-from learn_assets.evaluation.discrimination import auprc, average_precision
-from learn_assets.evaluation.operating_points import operating_point
-from learn_assets.evaluation.patient_draws import patient_weights, percentile_limits
+from learn_assets.statistics.calibration import brier
+from learn_assets.statistics.discrimination import auprc, average_precision
+from learn_assets.statistics.operating_points import operating_point
+from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 
 PATIENTS, COHORTS = 300, 150
 # Of 150 cohorts 95 % is 142.5; seven below is 2.7 standard deviations.

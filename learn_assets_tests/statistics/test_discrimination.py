@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from learn_assets.evaluation.discrimination import (
+from learn_assets.statistics.discrimination import (
     OneClassError,
     auprc,
     auroc,
     average_precision,
     delong,
 )
-from learn_assets.evaluation.patient_draws import times_drawn
+from learn_assets.statistics.patient_draws import times_drawn
 
 # Few distinct values, so ties are common.
 PATIENTS = st.lists(

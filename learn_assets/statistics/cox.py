@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2, norm
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval
-from learn_assets.evaluation.survival_curves import EVENT, FollowUp
+from learn_assets.statistics.discrimination import FloatVector, Interval
+from learn_assets.statistics.survival_curves import EVENT, FollowUp
 
 _MAXIMUM_STEPS = 50
 _HALVINGS = 30

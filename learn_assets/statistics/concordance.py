@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval
-from learn_assets.evaluation.survival_curves import (
+from learn_assets.statistics.discrimination import FloatVector, Interval
+from learn_assets.statistics.survival_curves import (
     DEATH,
     EVENT,
     FollowUp,

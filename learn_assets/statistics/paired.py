@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm
 
-from learn_assets.evaluation.discrimination import FloatVector, Interval, Labels, delong
+from learn_assets.statistics.discrimination import FloatVector, Interval, Labels, delong
 
 
 def auroc_difference(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from learn_assets.evaluation.patient_draws import patient_weights, percentile_limits
+from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 
 FloatVector = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from scipy.special import logit
 from scipy.stats import norm
 
-from learn_assets.evaluation.discrimination import (
+from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
     case_mask,
 )
-from learn_assets.evaluation.logistic_line import fit_intercept, fit_line
-from learn_assets.evaluation.patient_draws import patient_weights, percentile_limits
+from learn_assets.statistics.logistic_line import fit_intercept, fit_line
+from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 
 # Probabilities of exactly 0 or 1 have no logit; nothing a model here predicts is surer than this.
 _SUREST = 1e-6

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from learn_assets.study import BaseStudy
+from learn_assets.study.clusters import ClusterOptions
+from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.study.section import Section
-from learn_assets.subtypes.language.options import LanguageModelOptions
-from learn_assets.subtypes.options import ClusterOptions
 
 Sex = Literal["F", "M"]
 SEXES: tuple[Sex, ...] = ("F", "M")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from learn_assets.evaluation.paired import auroc_difference, brier_difference
+from learn_assets.statistics.paired import auroc_difference, brier_difference
 
 
 def made_up(patients: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from learn_assets.evaluation.balance import (
+from learn_assets.statistics.balance import (
     standardized_category_difference,
     standardized_mean_difference,
 )

@@ -1,0 +1,1 @@
+"""Statistics: pure functions of arrays, on numpy and scipy alone; no table, no study, no lake."""
