@@ -139,13 +139,13 @@ def _discharges(study: SubtypeStudy) -> dg.AssetsDefinition:
                 _stamp(opened, "discarded_discharges"),
                 counts=report.discarded,
             )
-            losses = {name: n for name, n in report.discarded.items() if name not in CHOSEN}
             assert_rows_kept(
                 study,
                 "discharges",
                 report.rows_read,
-                losses,
+                report.discarded,
                 "discarded_discharges",
+                no_loss=CHOSEN,
             )
 
     return discharges

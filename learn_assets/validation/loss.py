@@ -6,7 +6,7 @@ Which row is refused, and for what, is decided in `readings.py` and `validate.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from learn_assets.disclosure import shown_parts, shown_share
 from learn_assets.study import BaseStudy
@@ -40,6 +40,11 @@ _CAUSES: dict[str, str] = {
     "unreadable_admission_date": "dates are written neither DDMMYYYY HHMM nor YYYY-MM-DD",
     "sex_not_1_or_2": "sex is written in words or in another coding",
     "no_principal_diagnosis": "the column of the principal diagnosis is empty or has another name",
+    "admitted_before_the_study": "`pruning.first_admission` is later than the discharges",
+    "admitted_after_the_study": "`pruning.last_admission` is earlier than the discharges",
+    "principal_diagnosis_not_of_the_study": "diagnoses are written in another coding than in "
+    "`pruning.principal_diagnosis`",
+    "age_not_of_the_study": "ages are in another unit than years, or `pruning` excludes all",
 }
 
 
@@ -48,18 +53,25 @@ class RowLossError(RuntimeError):
 
 
 def assert_rows_kept(
-    study: BaseStudy, table: str, rows_in: int, reasons: Mapping[str, int], quarantine: str
+    study: BaseStudy,
+    table: str,
+    rows_in: int,
+    reasons: Mapping[str, int],
+    quarantine: str,
+    *,
+    no_loss: Collection[str] = NO_LOSS,
 ) -> None:
     """Raise RowLossError when a table lost too much; the message is one sentence without values.
 
-    reasons: refused rows per reason, without those that the study itself excludes. quarantine: the
-    table that holds them. The most frequent reason that is above its limit is named.
+    reasons: refused rows per reason. quarantine: the table that holds them. no_loss: reasons for
+    which any share may be refused, as long as a row is left. The most frequent reason that is above
+    its limit is named.
     """
-    lost = {reason: count for reason, count in reasons.items() if reason not in NO_LOSS and count}
     above = {
         reason: count
-        for reason, count in lost.items()
-        if count > rows_in * study.accepted_loss.get(f"{table}.{reason}", MOST_LOST)
+        for reason, count in reasons.items()
+        if reason not in no_loss
+        and count > rows_in * study.accepted_loss.get(f"{table}.{reason}", MOST_LOST)
     }
     nothing_kept = rows_in > 0 and sum(reasons.values()) == rows_in
     if not above and not nothing_kept:

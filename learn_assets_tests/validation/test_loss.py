@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from learn_assets.subtypes.pruning import CHOSEN, DiscardReason
 from learn_assets.validation.loss import NO_LOSS, RowLossError, assert_rows_kept, likely_cause
 from learn_assets.validation.reasons import Reason
 from learn_assets_tests.canonical import study_of
@@ -48,6 +49,18 @@ def test_a_few_reasons_together_can_leave_nothing() -> None:
         judge(100, accepted, future_date=60, missing_code=40)
 
 
+def test_what_a_study_excludes_by_its_rules_is_no_loss_until_nothing_is_left() -> None:
+    study = study_of()
+
+    def judge_discharges(early: int) -> None:
+        reasons = {"admitted_before_the_study": early}
+        assert_rows_kept(study, "discharges", 500, reasons, "discarded", no_loss=CHOSEN)
+
+    judge_discharges(499)
+    with pytest.raises(RowLossError, match=r"no row is left.*pruning\.first_admission"):
+        judge_discharges(500)
+
+
 def test_an_empty_table_and_duplicates_lose_nothing() -> None:
     judge(0)
     judge(100, duplicate_row=90)
@@ -62,8 +75,10 @@ def test_small_counts_are_not_written(rows_in: int, lost: int) -> None:
     assert str(rows_in - lost) not in message
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in NO_LOSS])
-def test_every_reason_has_a_likely_cause(reason: Reason) -> None:
+@pytest.mark.parametrize(
+    "reason", [*(reason for reason in Reason if reason not in NO_LOSS), *DiscardReason]
+)
+def test_every_reason_has_a_likely_cause(reason: str) -> None:
     assert likely_cause(reason)
 
 
