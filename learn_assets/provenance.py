@@ -20,14 +20,15 @@ from learn_assets.embedding.cell import POPULATIONS, texts_table
 from learn_assets.embedding.encoders import EncoderUnavailableError, find_encoder
 from learn_assets.lake import Lake
 from learn_assets.modeling.champion import ChampionError, champion_digest
+from learn_assets.schemas.registry import SUBTYPE_TABLES, TABLES
 from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import EncoderChoice, ExternalModel, Study
 from learn_assets.study.backends import SERVER_TRANSPORT
 from learn_assets.study.windows import Window
 from learn_assets.warehouse import project_fingerprint
 
-# Tables whose contract is checked outside the registry of schemas.
-_ALSO_CHECKED = ("patient_embeddings",)
+# The vectors have no fixed width, so their check is not a contract of the registry.
+_CHECKED = frozenset((*TABLES, *SUBTYPE_TABLES, "patient_embeddings"))
 _BUNDLES = ("trained_models", "model_bundle")
 # Assets that are several tables.
 PARTS = {"rxnorm_release": tuple(spec.table for spec in RRF_TABLES)}
@@ -238,16 +239,13 @@ def is_current(
     inputs: str,
     window: Window | str | None = None,
     encoder: EncoderChoice | None = None,
-    *,
-    checked: Iterable[str] = (),
 ) -> bool:
     """Return whether every step was finished from these inputs, and nothing has changed since.
 
-    What a step read and wrote must be in the lake as it was then, and each table of `checked` that
-    a step wrote must have passed its contract.
+    What a step read and wrote must be in the lake as it was then, and each table with a contract
+    that a step wrote must have passed it.
     """
-    tables = frozenset((*checked, *_ALSO_CHECKED))
-    return all(_step_is_current(lake, step, inputs, window, encoder, tables) for step in steps)
+    return all(_step_is_current(lake, step, inputs, window, encoder) for step in steps)
 
 
 def _step_is_current(
@@ -256,7 +254,6 @@ def _step_is_current(
     inputs: str,
     window: Window | str | None,
     encoder: EncoderChoice | None,
-    checked: frozenset[str],
 ) -> bool:
     path = _path(lake, step, window, encoder)
     if not path.exists():
@@ -270,7 +267,7 @@ def _step_is_current(
     return all(
         _verdict(lake, table, fingerprint, window, encoder) is True
         for table, fingerprint in found.writes.items()
-        if table in checked
+        if table in _CHECKED
     )
 
 

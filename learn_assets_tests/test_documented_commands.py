@@ -110,8 +110,7 @@ def _check_dg(words: list[str]) -> None:
     from dagster_dg_cli.cli.launch import launch_command
 
     from learn_assets.defs.jobs import stage_jobs
-    from learn_assets.defs.language import LANGUAGE_MODELS
-    from learn_assets.defs.subtypes_stages import SUBTYPE_CLUSTERS, SUBTYPE_RESULTS, SUBTYPES_DATA
+    from learn_assets.schemas import registry
 
     if words[0] != "launch":
         raise UnknownCommandError(f"nothing checks `dg {words[0]}`")
@@ -119,7 +118,12 @@ def _check_dg(words: list[str]) -> None:
     for word in words:
         if word.startswith("--"):
             _expect(word, known, "option of dg launch")
-    of_subtypes = (SUBTYPES_DATA, LANGUAGE_MODELS, SUBTYPE_CLUSTERS, SUBTYPE_RESULTS)
+    of_subtypes = (
+        registry.SUBTYPES_DATA,
+        registry.LANGUAGE_MODELS,
+        registry.SUBTYPE_CLUSTERS,
+        registry.SUBTYPE_RESULTS,
+    )
     jobs = frozenset((*(job.name for job in stage_jobs()), *of_subtypes))
     _expect(words[words.index("--job") + 1], jobs, "job")
 

@@ -129,7 +129,7 @@ def finished_step(lake: Lake) -> None:
 
 
 def current(lake: Lake, inputs: str = "inputs") -> bool:
-    return provenance.is_current(lake, ["step"], inputs, checked=["narratives"])
+    return provenance.is_current(lake, ["step"], inputs)
 
 
 def test_a_finished_step_is_current_until_its_inputs_change(lake: Lake) -> None:

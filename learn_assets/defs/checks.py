@@ -6,42 +6,12 @@ import dagster as dg
 
 from learn_assets import provenance
 from learn_assets.defs.metadata import shown_count
-from learn_assets.defs.partitions import cell_partitions, window_partitions
+from learn_assets.defs.partitions import partitions_of
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
-from learn_assets.study import BaseStudy, Study
+from learn_assets.study import BaseStudy
 from learn_assets.validation.contracts import CheckOutcome, check_table
-
-WINDOWED = (
-    "cohort",
-    "attrition",
-    "scoring_population",
-    "event_counts",
-    "latest_measurement",
-)
-CELLED = (
-    "cross_validation",
-    "performance",
-    "comparisons",
-    "net_benefit",
-    "subgroup_performance",
-    "explanations",
-    "risk_scores",
-    "time_to_event_scores",
-    "time_to_event_performance",
-    "nephritis_evaluation",
-    "severe_outcome_evaluation",
-    "genetic_stratification",
-    "repeated_cross_validation",
-    "temporal_validation",
-    "learning_curve",
-    "imbalance_sensitivity",
-    "nested_selection",
-    "site_holdout",
-    "external_validation",
-    "site_differences",
-)
 
 
 def place_of(context: dg.AssetCheckExecutionContext) -> tuple[str | None, str | None]:
@@ -88,7 +58,7 @@ def check_result(study: BaseStudy, outcome: CheckOutcome) -> dg.AssetCheckResult
 
 
 def contract_check(
-    study: BaseStudy, table: str, partitions: dg.PartitionsDefinition | None = None
+    study: BaseStudy, table: str, partitions: dg.PartitionsDefinition | None
 ) -> dg.AssetChecksDefinition:
     """Return the blocking check that holds a table against its Pandera contract."""
 
@@ -108,12 +78,6 @@ def contract_check(
     return contract
 
 
-def contract_checks(study: Study, tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:
+def contract_checks(study: BaseStudy, tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:
     """Return the contract check of each table."""
-    return [contract_check(study, table, _partitions_of(study, table)) for table in tables]
-
-
-def _partitions_of(study: Study, table: str) -> dg.PartitionsDefinition | None:
-    if table in WINDOWED:
-        return window_partitions(study)
-    return cell_partitions(study) if table in CELLED else None
+    return [contract_check(study, table, partitions_of(study, table)) for table in tables]

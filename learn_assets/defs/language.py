@@ -16,11 +16,12 @@ from learn_assets.defs.metadata import (
     table_description,
     table_result,
 )
+from learn_assets.defs.partitions import sex_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import StageRun, begin_step
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
-from learn_assets.schemas import SUBTYPE_TABLES
+from learn_assets.schemas.registry import LANGUAGE_MODELS, made_in
 from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.study.subtypes import SEXES, SubtypeStudy
 from learn_assets.subtypes.freshness import language_inputs
@@ -36,8 +37,6 @@ from learn_assets.subtypes.language.loss_figure import loss_figure
 from learn_assets.subtypes.language.representation import model_folder, texts_of
 
 GROUP = "subtypes"
-LANGUAGE_MODELS = "language_models"
-LANGUAGE_STEPS = ("language_model", "contrastive_model", "text_embeddings")
 _TITLES = {
     "language_model": "Masked-language-model training",
     "contrastive_model": "Contrastive training",
@@ -61,7 +60,7 @@ def language_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     if study.language_model is None:
         return []
     partitions = _partitions(study.language_model)
-    return [contract_check(study, table, partitions) for table in LANGUAGE_STEPS]
+    return [contract_check(study, table, partitions) for table in made_in(LANGUAGE_MODELS)]
 
 
 def language_jobs(assets: list[dg.AssetsDefinition]) -> list[Any]:
@@ -82,7 +81,7 @@ def language_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
         StageRun(
             LANGUAGE_MODELS,
             inputs := language_inputs(study, study.language_model, lake),
-            provenance.is_current(lake, LANGUAGE_STEPS, inputs, place, checked=SUBTYPE_TABLES),
+            provenance.is_current(lake, made_in(LANGUAGE_MODELS), inputs, place),
             place,
             provenance.refused(lake, ("diagnosis_texts",)),
         )
@@ -181,7 +180,7 @@ def _asset(
 
 
 def _partitions(options: LanguageModelOptions) -> dg.StaticPartitionsDefinition | None:
-    return dg.StaticPartitionsDefinition(list(SEXES)) if options.sharing == "each_sex" else None
+    return sex_partitions() if options.sharing == "each_sex" else None
 
 
 def _fitted(study: SubtypeStudy, step: _Step, table: str, fit: Fit) -> dg.MaterializeResult:

@@ -9,42 +9,10 @@ import dagster as dg
 from learn_assets.disclosure import shown_parts
 from learn_assets.lake import TableStamp
 from learn_assets.reporting.figures import SvgFigure
-from learn_assets.schemas import SUBTYPE_TABLES, TABLES, schema_of
+from learn_assets.schemas import schema_of
+from learn_assets.schemas.registry import ASSETS
 from learn_assets.study import BaseStudy
 
-# Their few numbers could be guessed from a fingerprint, masked ones too.
-_GUESSABLE = (
-    "attrition",
-    "performance",
-    "comparisons",
-    "net_benefit",
-    "subgroup_performance",
-    "description_coverage",
-    "unmapped_codes",
-    "data_quality",
-    "time_to_event_performance",
-    "nephritis_evaluation",
-    "severe_outcome_evaluation",
-    "genetic_stratification",
-    "repeated_cross_validation",
-    "temporal_validation",
-    "learning_curve",
-    "imbalance_sensitivity",
-    "site_holdout",
-    "window_leaderboard",
-    "encoder_leaderboard",
-    "external_validation",
-    "site_differences",
-    "sex_description",
-    "sex_comparison",
-    "substance_table",
-    "cluster_selection",
-    "cluster_verdict",
-    "nuisance_audit",
-    "subtype_validation",
-    "subtype_replication",
-    "subtype_match",
-)
 # Names that the Dagster UI gives a place of their own.
 COLUMN_SCHEMA = "dagster/column_schema"
 ROW_COUNT = "dagster/row_count"
@@ -84,7 +52,6 @@ def table_spec(
     partitions_def: dg.PartitionsDefinition | None = None,
 ) -> dg.AssetSpec:
     """Return the spec of a table asset: key, description, owner, kinds and column schema."""
-    known = table in {*TABLES, *SUBTYPE_TABLES} or table.endswith("_quarantine")
     return dg.AssetSpec(
         key=table,
         group_name=group,
@@ -93,7 +60,7 @@ def table_spec(
         deps=deps,
         description=description or table_description(table),
         partitions_def=partitions_def,
-        metadata={COLUMN_SCHEMA: column_schema(table)} if known else None,
+        metadata={COLUMN_SCHEMA: column_schema(table)},
     )
 
 
@@ -133,7 +100,7 @@ def table_result(
     Small counts are masked, and `counts` are taken for parts of the table's rows or of another
     number on show, so a part that would give a masked one away is withheld.
     """
-    told = table not in _GUESSABLE
+    told = ASSETS[table].fingerprint != "hidden"
     parts = shown_parts(list(counts.values()), study.privacy.minimum_cell)
     rows = shown_count(study, stamp.rows)
     # The UI draws the row count of a table from a number only.

@@ -2,7 +2,9 @@
 
 import dagster as dg
 
-from learn_assets.study import EncoderChoice, Study
+from learn_assets.schemas.registry import partitioned_by
+from learn_assets.study import BaseStudy, EncoderChoice, Study
+from learn_assets.study.subtypes import SEXES
 from learn_assets.study.windows import Window
 
 
@@ -19,6 +21,21 @@ def cell_partitions(study: Study) -> dg.MultiPartitionsDefinition:
             "encoder": dg.StaticPartitionsDefinition([encoder.id for encoder in study.encoders]),
         }
     )
+
+
+def sex_partitions() -> dg.StaticPartitionsDefinition:
+    """Return one partition a sex."""
+    return dg.StaticPartitionsDefinition(list(SEXES))
+
+
+def partitions_of(study: BaseStudy, asset: str) -> dg.PartitionsDefinition | None:
+    """Return the partitions of an asset in a study; None when its stage has none."""
+    by = partitioned_by(asset)
+    if by == "sex":
+        return sex_partitions()
+    if not isinstance(study, Study) or by is None:
+        return None
+    return window_partitions(study) if by == "window" else cell_partitions(study)
 
 
 def cell_key(window: Window, encoder: EncoderChoice) -> dg.MultiPartitionKey:

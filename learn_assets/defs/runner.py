@@ -28,6 +28,7 @@ from learn_assets.defs.subtypes_stages import SUBTYPE_STAGES
 from learn_assets.defs.terminal import LOGGER, failure_paragraphs
 from learn_assets.lake import Lake, LakeHomeError
 from learn_assets.project_files import project_file
+from learn_assets.schemas import registry
 from learn_assets.staging import private_folder
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study.file import AnyStudy
@@ -109,7 +110,7 @@ def score_again(
 
     Every table is left marked as current, so the next run of the study keeps the champion.
     """
-    run = StageRun(jobs.RISK_MODELS, "", current=False, partition_key=cell_key(window, encoder))
+    run = StageRun(registry.RISK_MODELS, "", current=False, partition_key=cell_key(window, encoder))
     with _terminal_instance() as instance:
         return _execute(run, definitions, instance, force=True, assets=jobs.CHAMPION_ASSETS)
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from learn_assets.defs import jobs
-from learn_assets.defs.language import LANGUAGE_MODELS, language_runs
+from learn_assets.defs.language import language_runs
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import (
     StageRun,
@@ -18,14 +17,12 @@ from learn_assets.defs.stages import (
     window_runs,
 )
 from learn_assets.defs.subtypes_stages import (
-    SUBTYPE_CLUSTERS,
-    SUBTYPE_RESULTS,
-    SUBTYPES_DATA,
     cluster_runs,
     data_runs,
     result_runs,
 )
 from learn_assets.lake import Lake
+from learn_assets.schemas import registry
 from learn_assets.study import Study
 from learn_assets.study.subtypes import SubtypeStudy
 
@@ -49,25 +46,35 @@ def stage_schedules(study: Study) -> list[dg.ScheduleDefinition]:
     key of a run keeps it from being asked for twice.
     """
     stages = (
-        _Stage("data_refresh", "0 1 1 * *", jobs.DATA_TABLES, lambda lake: [data_run(study, lake)]),
         _Stage(
-            "cohort_refresh", "0 4 1 * *", jobs.COHORT_TABLES, lambda lake: window_runs(study, lake)
+            "data_refresh", "0 1 1 * *", registry.DATA_TABLES, lambda lake: [data_run(study, lake)]
         ),
-        _Stage("retraining", "0 6 1 * *", jobs.RISK_MODELS, lambda lake: cell_runs(study, lake)),
+        _Stage(
+            "cohort_refresh",
+            "0 4 1 * *",
+            registry.COHORT_TABLES,
+            lambda lake: window_runs(study, lake),
+        ),
+        _Stage(
+            "retraining", "0 6 1 * *", registry.RISK_MODELS, lambda lake: cell_runs(study, lake)
+        ),
         _Stage(
             "sensitivity_refresh",
             "0 14 1,2 * *",
-            jobs.SENSITIVITY,
+            registry.SENSITIVITY,
             lambda lake: sensitivity_runs(study, lake),
         ),
         _Stage(
             "transfer_refresh",
             "0 14 1,2 * *",
-            jobs.TRANSFER,
+            registry.TRANSFER,
             lambda lake: transfer_runs(study, lake),
         ),
         _Stage(
-            "results_refresh", "0 20 1,2 * *", jobs.RESULTS, lambda lake: [result_run(study, lake)]
+            "results_refresh",
+            "0 20 1,2 * *",
+            registry.RESULTS,
+            lambda lake: [result_run(study, lake)],
         ),
     )
     return [_schedule(stage) for stage in stages]
@@ -76,21 +83,26 @@ def stage_schedules(study: Study) -> list[dg.ScheduleDefinition]:
 def subtype_schedules(study: SubtypeStudy) -> list[dg.ScheduleDefinition]:
     """Return one monthly schedule a stage of a subtypes study, stopped until somebody starts it."""
     language = _Stage(
-        "language_refresh", "0 4 1 * *", LANGUAGE_MODELS, lambda lake: language_runs(study, lake)
+        "language_refresh",
+        "0 4 1 * *",
+        registry.LANGUAGE_MODELS,
+        lambda lake: language_runs(study, lake),
     )
     stages = (
-        _Stage("data_refresh", "0 1 1 * *", SUBTYPES_DATA, lambda lake: data_runs(study, lake)),
+        _Stage(
+            "data_refresh", "0 1 1 * *", registry.SUBTYPES_DATA, lambda lake: data_runs(study, lake)
+        ),
         *([language] if study.language_model else []),
         _Stage(
             "cluster_refresh",
             "0 14 1,2 * *",
-            SUBTYPE_CLUSTERS,
+            registry.SUBTYPE_CLUSTERS,
             lambda lake: cluster_runs(study, lake),
         ),
         _Stage(
             "results_refresh",
             "0 20 1,2 * *",
-            SUBTYPE_RESULTS,
+            registry.SUBTYPE_RESULTS,
             lambda lake: result_runs(study, lake),
         ),
     )

@@ -16,6 +16,7 @@ from learn_assets.embedding.encoders import EncoderUnavailableError, UnknownEnco
 from learn_assets.embedding.placement import Need, need_of
 from learn_assets.embedding.requests import CellState, Decision, History, Request, decide
 from learn_assets.lake import Lake
+from learn_assets.schemas import registry
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study.windows import Window
 
@@ -112,7 +113,7 @@ class _Underway:
     @property
     def embeds(self) -> bool:
         """Whether it makes embeddings."""
-        whole = self.job in (jobs.EMBEDDINGS, jobs.RISK_MODELS) and not self.makes
+        whole = self.job in (jobs.EMBEDDINGS, registry.RISK_MODELS) and not self.makes
         return whole or not self.makes.isdisjoint(jobs.EMBEDDING_ASSETS)
 
     def is_of(self, cell: CellState) -> bool:
@@ -121,9 +122,9 @@ class _Underway:
 
     def changes(self, tables: Iterable[str], window: Window) -> bool:
         """Say whether it may write one of the tables that a window's embeddings read."""
-        if self.job == jobs.DATA_TABLES:
+        if self.job == registry.DATA_TABLES:
             return True
-        if self.job == jobs.COHORT_TABLES:
+        if self.job == registry.COHORT_TABLES:
             return self.window == window.key
         return not self.makes.isdisjoint(tables) and self.window in (None, window.key)
 

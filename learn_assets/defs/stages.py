@@ -13,13 +13,15 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.reporting.freshness import result_inputs
-from learn_assets.schemas import TABLES
+from learn_assets.schemas import registry
 from learn_assets.sources.ingest import RAW_TABLES, source_fingerprint
 from learn_assets.study import EncoderChoice, Study
 from learn_assets.study.windows import Window
 
 WINDOW_STEPS = ("window_models",)
-_MODEL_STEPS = tuple(step for step in jobs.CELL_ASSETS if step not in jobs.EMBEDDING_ASSETS)
+_MODEL_STEPS = tuple(
+    step for step in registry.made_in(registry.RISK_MODELS) if step not in jobs.EMBEDDING_ASSETS
+)
 DATA_STEPS = (
     *(f"raw_{table}" for table in RAW_TABLES),
     "rxnorm_release",
@@ -63,8 +65,8 @@ def source_state(study: Study, lake: Lake) -> str:
 def data_run(study: Study, lake: Lake) -> StageRun:
     """Return the run of the unpartitioned tables."""
     inputs = data_inputs(study, lake)
-    current = provenance.is_current(lake, DATA_STEPS, inputs, checked=TABLES)
-    return StageRun(jobs.DATA_TABLES, inputs, current)
+    current = provenance.is_current(lake, DATA_STEPS, inputs)
+    return StageRun(registry.DATA_TABLES, inputs, current)
 
 
 def data_inputs(study: Study, lake: Lake) -> str:
@@ -76,9 +78,9 @@ def window_runs(study: Study, lake: Lake) -> list[StageRun]:
     """Return one run a window."""
     return [
         StageRun(
-            jobs.COHORT_TABLES,
+            registry.COHORT_TABLES,
             inputs := provenance.window_inputs(study, lake, window),
-            provenance.is_current(lake, WINDOW_STEPS, inputs, window, checked=TABLES),
+            provenance.is_current(lake, WINDOW_STEPS, inputs, window),
             window.key,
             provenance.refused(lake, provenance.WINDOW_TABLES),
         )
@@ -90,7 +92,7 @@ def cell_runs(study: Study, lake: Lake) -> list[StageRun]:
     """Return one run a cell, in the order of the study."""
     return [
         StageRun(
-            jobs.RISK_MODELS,
+            registry.RISK_MODELS,
             provenance.cell_inputs(study, lake, window, encoder),
             _has_models(study, lake, window, encoder),
             cell_key(window, encoder),
@@ -105,22 +107,22 @@ def _has_models(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
     """Return whether all of a cell was made from what is in the lake now."""
     inputs = provenance.cell_inputs(study, lake, window, encoder)
     return embeddings_run(study, lake, window, encoder).current and provenance.is_current(
-        lake, _MODEL_STEPS, inputs, window, encoder, checked=TABLES
+        lake, _MODEL_STEPS, inputs, window, encoder
     )
 
 
 def _waits_for(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
-    return "" if _has_models(study, lake, window, encoder) else jobs.RISK_MODELS
+    return "" if _has_models(study, lake, window, encoder) else registry.RISK_MODELS
 
 
 def sensitivity_runs(study: Study, lake: Lake) -> list[StageRun]:
     """Return one run a cell, in the order of the study."""
     return [
         StageRun(
-            jobs.SENSITIVITY,
+            registry.SENSITIVITY,
             inputs := provenance.sensitivity_inputs(study, lake, window, encoder),
             provenance.is_current(
-                lake, jobs.SENSITIVITY_ASSETS, inputs, window, encoder, checked=TABLES
+                lake, registry.made_in(registry.SENSITIVITY), inputs, window, encoder
             ),
             cell_key(window, encoder),
             provenance.refused(lake, provenance.SENSITIVITY_TABLES),
@@ -137,7 +139,7 @@ def embeddings_run(study: Study, lake: Lake, window: Window, encoder: EncoderCho
     return StageRun(
         jobs.EMBEDDINGS,
         inputs,
-        provenance.is_current(lake, jobs.EMBEDDING_ASSETS, inputs, window, encoder, checked=TABLES),
+        provenance.is_current(lake, jobs.EMBEDDING_ASSETS, inputs, window, encoder),
         cell_key(window, encoder),
         provenance.refused(lake, provenance.embedding_tables(encoder), window),
     )
@@ -149,10 +151,10 @@ def transfer_runs(study: Study, lake: Lake) -> list[StageRun]:
         return []
     return [
         StageRun(
-            jobs.TRANSFER,
+            registry.TRANSFER,
             inputs := provenance.transfer_inputs(study, lake, window, encoder),
             provenance.is_current(
-                lake, jobs.TRANSFER_ASSETS, inputs, window, encoder, checked=TABLES
+                lake, registry.made_in(registry.TRANSFER), inputs, window, encoder
             ),
             cell_key(window, encoder),
             waits_for=_waits_for(study, lake, window, encoder),
@@ -165,8 +167,8 @@ def transfer_runs(study: Study, lake: Lake) -> list[StageRun]:
 def result_run(study: Study, lake: Lake) -> StageRun:
     """Return the run of leaderboards and report; a cell that failed does not keep them waiting."""
     inputs = result_inputs(study, lake)
-    current = provenance.is_current(lake, jobs.RESULT_ASSETS, inputs, checked=TABLES)
-    return StageRun(jobs.RESULTS, inputs, current)
+    current = provenance.is_current(lake, registry.made_in(registry.RESULTS), inputs)
+    return StageRun(registry.RESULTS, inputs, current)
 
 
 @dataclass(frozen=True)

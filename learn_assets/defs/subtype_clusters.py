@@ -6,16 +6,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.checks import contract_check
+from learn_assets.defs.checks import contract_checks
 from learn_assets.defs.metadata import table_result, table_spec
+from learn_assets.defs.partitions import sex_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.subtypes_stages import (
-    CLUSTER_STEPS,
-    SUBTYPE_CLUSTERS,
-    SexStep,
-    sex_partitions,
-    sex_step,
-)
+from learn_assets.defs.subtypes_stages import CLUSTER_STEPS, SexStep, sex_step
+from learn_assets.schemas.registry import SUBTYPE_CLUSTERS, made_in
 from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes.admissions import SexAdmissions, admissions_of
 from learn_assets.subtypes.description_vectors import description_store
@@ -27,7 +23,7 @@ from learn_assets.subtypes.evidence import (
     selection_frame,
     verdict_frame,
 )
-from learn_assets.subtypes.freshness import CLUSTER_TABLES, vector_sources
+from learn_assets.subtypes.freshness import vector_sources
 from learn_assets.subtypes.membership import (
     find_members,
     nuisance_frame,
@@ -66,7 +62,7 @@ def cluster_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
 
 def cluster_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     """Return the contract of each table of a sex, and the audit of its clusters."""
-    contracts = [contract_check(study, table, sex_partitions()) for table in CLUSTER_TABLES]
+    contracts = contract_checks(study, made_in(SUBTYPE_CLUSTERS))
     return [*contracts, _nuisance_check(study)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.checks import contract_check
+from learn_assets.defs.checks import contract_checks
 from learn_assets.defs.metadata import (
     COLUMN_SCHEMA,
     column_schema,
@@ -16,9 +16,10 @@ from learn_assets.defs.metadata import (
 )
 from learn_assets.defs.partitions import on_all_cells
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.subtypes_stages import RESULT_STEPS, SUBTYPE_RESULTS, result_step
+from learn_assets.defs.subtypes_stages import result_step
 from learn_assets.lake import Lake
 from learn_assets.reporting.figures import SvgFigure
+from learn_assets.schemas.registry import SUBTYPE_CLUSTERS, SUBTYPE_RESULTS, made_in
 from learn_assets.study.subtypes import SEXES, SubtypeStudy
 from learn_assets.subtypes.audit import assert_audited
 from learn_assets.subtypes.cluster_files import (
@@ -29,13 +30,12 @@ from learn_assets.subtypes.cluster_files import (
     write_cluster_tables,
     write_subtype_page,
 )
-from learn_assets.subtypes.freshness import CLUSTER_TABLES
 from learn_assets.subtypes.validation_tables import match_frame
 
 GROUP = "subtypes"
 _SHOWN = tuple(
     table
-    for table in CLUSTER_TABLES
+    for table in made_in(SUBTYPE_CLUSTERS)
     if table not in {"discharge_embeddings", "embedding_directions"}
 )
 _OF_BOTH = ("discharges", "subtype_match")
@@ -53,7 +53,7 @@ def result_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
 
 def result_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     """Return the contract of each of these tables."""
-    return [contract_check(study, table) for table in RESULT_STEPS]
+    return contract_checks(study, made_in(SUBTYPE_RESULTS))
 
 
 def result_job(assets: Sequence[dg.AssetsDefinition]) -> Any:
@@ -106,7 +106,7 @@ def _subtype_tables(study: SubtypeStudy) -> dg.AssetsDefinition:
 
 
 def _subtype_figures(study: SubtypeStudy) -> dg.AssetsDefinition:
-    @_step(study, "subtype_figures", CLUSTER_TABLES, _OF_BOTH)
+    @_step(study, "subtype_figures", made_in(SUBTYPE_CLUSTERS), _OF_BOTH)
     def subtype_figures(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> dg.MaterializeResult:

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.checks import contract_check
+from learn_assets.defs.checks import contract_checks
 from learn_assets.defs.language import language_assets, language_checks, language_jobs
 from learn_assets.defs.metadata import (
     COLUMN_SCHEMA,
@@ -22,10 +22,11 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.schedules import subtype_schedules
 from learn_assets.defs.subtype_clusters import cluster_assets, cluster_checks, cluster_job
 from learn_assets.defs.subtype_results import result_assets, result_checks, result_job
-from learn_assets.defs.subtypes_stages import SUBTYPES_DATA, discharge_step
+from learn_assets.defs.subtypes_stages import discharge_step
 from learn_assets.defs.terminal import LOGGER, terminal_logger
 from learn_assets.disclosure import shown_share
 from learn_assets.lake import Lake, TableStamp
+from learn_assets.schemas.registry import SUBTYPES_DATA, made_in
 from learn_assets.study.subtypes import SubtypeStudy
 from learn_assets.subtypes.descriptions import (
     code_titles,
@@ -44,7 +45,6 @@ from learn_assets.subtypes.substances import substance_table
 from learn_assets.validation.loss import assert_rows_kept
 
 GROUP = "subtypes"
-DISCHARGE_TABLES = (*SOURCES, "diagnosis_texts", "discharge_tables")
 _READ = ("discharges", "discarded_discharges")
 # Functions of the table of discharges alone.
 _COMPARISONS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
@@ -97,7 +97,7 @@ def discharge_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
 
 def discharge_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     """Return the contract of each table of both sexes, and the coverage of descriptions."""
-    contracts = [contract_check(study, table) for table in DISCHARGE_TABLES]
+    contracts = contract_checks(study, made_in(SUBTYPES_DATA))
     return [*contracts, _description_coverage(study)]
 
 

@@ -12,7 +12,12 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import StageRun, begin_step
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
-from learn_assets.schemas import SUBTYPE_TABLES
+from learn_assets.schemas.registry import (
+    SUBTYPE_CLUSTERS,
+    SUBTYPE_RESULTS,
+    SUBTYPES_DATA,
+    made_in,
+)
 from learn_assets.study.subtypes import SEXES, Sex, SubtypeStudy
 from learn_assets.subtypes.freshness import (
     DISCHARGE_SOURCES,
@@ -20,10 +25,6 @@ from learn_assets.subtypes.freshness import (
     discharge_inputs,
     result_inputs,
 )
-
-SUBTYPES_DATA = "subtypes_data"
-SUBTYPE_CLUSTERS = "subtype_clusters"
-SUBTYPE_RESULTS = "subtype_results"
 
 DATA_STEPS = (
     "read_discharges",
@@ -41,18 +42,12 @@ CLUSTER_STEPS = (
     "disease_weights",
     "validate_subtypes",
 )
-RESULT_STEPS = ("subtype_match", "subtype_tables", "subtype_figures", "subtype_page")
-
-
-def sex_partitions() -> dg.StaticPartitionsDefinition:
-    """Return one partition a sex."""
-    return dg.StaticPartitionsDefinition(list(SEXES))
 
 
 def data_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
     """Return the run of the tables that hold both sexes."""
     inputs = discharge_inputs(study)
-    current = provenance.is_current(lake, DATA_STEPS, inputs, checked=SUBTYPE_TABLES)
+    current = provenance.is_current(lake, DATA_STEPS, inputs)
     return [StageRun(SUBTYPES_DATA, inputs, current)]
 
 
@@ -62,7 +57,7 @@ def cluster_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
         StageRun(
             SUBTYPE_CLUSTERS,
             inputs := cluster_inputs(study, lake, sex),
-            provenance.is_current(lake, CLUSTER_STEPS, inputs, sex, checked=SUBTYPE_TABLES),
+            provenance.is_current(lake, CLUSTER_STEPS, inputs, sex),
             sex,
             provenance.refused(lake, DISCHARGE_SOURCES),
         )
@@ -73,7 +68,7 @@ def cluster_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
 def result_runs(study: SubtypeStudy, lake: Lake) -> list[StageRun]:
     """Return the run of what shows the clusters of both sexes."""
     inputs = result_inputs(study, lake)
-    current = provenance.is_current(lake, RESULT_STEPS, inputs, checked=SUBTYPE_TABLES)
+    current = provenance.is_current(lake, made_in(SUBTYPE_RESULTS), inputs)
     return [StageRun(SUBTYPE_RESULTS, inputs, current)]
 
 

@@ -8,19 +8,12 @@ from learn_assets.defs.metadata import about_count, shown_count, table_result, t
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import data_step
 from learn_assets.lake import Lake
+from learn_assets.schemas.registry import ARRIVING
 from learn_assets.study import Study
 from learn_assets.validation.loss import assert_rows_kept
 from learn_assets.validation.validate import ValidationReport, validate_table
 
 EVENT_TABLES = ("diagnosis", "procedure", "medication", "lab_result")
-VALIDATED_TABLES = (
-    "patient",
-    *EVENT_TABLES,
-    "terminology",
-    "cohort_table",
-    "genetic_score",
-    "care_site",
-)
 
 
 def upstream_of(table: str) -> list[str]:
@@ -94,4 +87,4 @@ def _result(
 
 def validated_assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset of the group."""
-    return [validated_asset(study, table) for table in VALIDATED_TABLES]
+    return [validated_asset(study, table) for table in ARRIVING]

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm
 
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
@@ -41,20 +42,6 @@ QUESTIONS = (
     "beyond the vectors themselves",
     "what medications add",
 )
-COMPARISON_SCHEMA = {
-    "question": pl.String,
-    "first_feature_set": pl.String,
-    "first_learner": pl.String,
-    "second_feature_set": pl.String,
-    "second_learner": pl.String,
-    "metric": pl.String,
-    "method": pl.String,
-    "difference": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "p_value": pl.Float64,
-    "p_value_holm": pl.Float64,
-}
 # Metrics of which less is better.
 FALLING_METRICS = ("brier",)
 # Rounding leaves a variance of this order where two rankings are the same.
@@ -108,7 +95,7 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """The comparisons made (`COMPARISON_SCHEMA`), those that could not be, and how many tests."""
+    """The comparisons made (table `comparisons`), those that could not be, and how many tests."""
 
     frame: pl.DataFrame
     absent: tuple[Contrast, ...]
@@ -244,7 +231,7 @@ def compare_models(
             for item in made
         ]
     except OneClassError:
-        return Comparisons(pl.DataFrame(schema=COMPARISON_SCHEMA), tuple(contrasts), 0)
+        return Comparisons(empty_frame("comparisons"), tuple(contrasts), 0)
     adjusted = holm([test.p_value for test in tests])
     rows = [
         _row(item, "auroc", "delong", test.difference, test.p_value, p_holm)
@@ -252,7 +239,9 @@ def compare_models(
     ]
     if made:
         rows += _bootstrapped(paired, made, resamples, seed)
-    return Comparisons(pl.DataFrame(rows, schema=COMPARISON_SCHEMA), absent, len(made))
+    return Comparisons(
+        pl.DataFrame(rows, schema=empty_frame("comparisons").schema), absent, len(made)
+    )
 
 
 def _bootstrapped(

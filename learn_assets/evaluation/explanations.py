@@ -30,24 +30,11 @@ from learn_assets.modeling.leakage import assert_disjoint
 from learn_assets.modeling.preprocessing import Column, FittedPreprocessing, preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.threads import single_thread
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import FloatVector, Interval, delong
 from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 from learn_assets.study import FeatureSet, LearnerName
 
-EXPLANATION_SCHEMA = {
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "method": pl.String,
-    "kind": pl.String,
-    "subject": pl.String,
-    "words": pl.String,
-    "metric": pl.String,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "direction": pl.Float64,
-    "reason": pl.String,
-}
 _COUNTS: FeatureSet = "count"
 _EXPLAINED: tuple[FeatureSet, ...] = ("count", "embedding", "learn")
 _BLOCK_KINDS = {"demographics": "demographics", "measurements": "lab_result"}
@@ -65,7 +52,7 @@ class ExplanationOptions:
 
 @dataclass(frozen=True)
 class Explanations:
-    """What is told (`EXPLANATION_SCHEMA`) and what a reader must be told besides."""
+    """What is told (table `explanations`) and what a reader must be told besides."""
 
     frame: pl.DataFrame
     warnings: tuple[str, ...] = ()
@@ -139,7 +126,7 @@ def explain(
     chosen = options or ExplanationOptions()
     reason = too_few(labels, protocol.folds)
     if reason is not None:
-        return Explanations(pl.DataFrame(schema=EXPLANATION_SCHEMA), (reason,))
+        return Explanations(empty_frame("explanations"), (reason,))
     folds = stratified_folds(blocks.patient_ids, labels, protocol.folds, protocol.seed)
     patients = _Patients(blocks, labels, folds)
     features: dict[_Name, dict[str, _Feature]] = {}
@@ -160,7 +147,7 @@ def explain(
         rows += _permutation_rows(name, of_scores, patients)
         rows += _occlusion_rows(name, of_scores, occlusions, protocol, chosen)
     unexplained = () if features else ("no learner of the study has exact contributions of counts",)
-    return Explanations(pl.DataFrame(rows, schema=EXPLANATION_SCHEMA), unexplained)
+    return Explanations(pl.DataFrame(rows, schema=empty_frame("explanations").schema), unexplained)
 
 
 def _fitted_folds(

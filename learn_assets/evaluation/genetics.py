@@ -16,30 +16,20 @@ from scipy.stats import norm
 
 from learn_assets.disclosure import shown_parts
 from learn_assets.evaluation.severe_outcomes import limits_of, logits, score_groups
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics import logistic
 from learn_assets.statistics.cox import CoxError, fit_cox
 from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, delong
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.survival_curves import DEATH, EVENT, FollowUp
 
-GENETIC_SCHEMA = {
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "metric": pl.String,
-    "score_group": pl.Int32,
-    "genetic_group": pl.Int32,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "reason": pl.String,
-}
 GROUPS = 3
 NO_SCORE = "the study has no genetic score for any patient of the cohort"
 
 
 @dataclass(frozen=True)
 class GeneticStratification:
-    """Estimates (`GENETIC_SCHEMA`), and why there are none when the frame is empty."""
+    """Estimates (table `genetic_stratification`), and why there are none when it is empty."""
 
     frame: pl.DataFrame
     reason: str | None = None
@@ -102,7 +92,7 @@ def genetic_stratification(
     )
     if typed.is_empty() or scores.is_empty():
         reason = NO_SCORE if typed.is_empty() else "no model has out-of-fold scores"
-        return GeneticStratification(pl.DataFrame(schema=GENETIC_SCHEMA), reason)
+        return GeneticStratification(empty_frame("genetic_stratification"), reason)
     rows: list[dict[str, object]] = []
     for feature_set, learner in (
         scores.select("feature_set", "learner").unique().sort(pl.all()).iter_rows()
@@ -112,7 +102,9 @@ def genetic_stratification(
         scored = own.join(cohort.filter(pl.col("label").is_not_null()), on="patient_id").height
         place = {"feature_set": feature_set, "learner": learner}
         rows += [{**place, **_row(item)} for item in _estimates(members, scored, minimum_cell)]
-    return GeneticStratification(pl.DataFrame(rows, schema=GENETIC_SCHEMA))
+    return GeneticStratification(
+        pl.DataFrame(rows, schema=empty_frame("genetic_stratification").schema)
+    )
 
 
 def _members(scores: pl.DataFrame, typed: pl.DataFrame) -> _Typed:

@@ -13,20 +13,12 @@ from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import cross_validate
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import Interval, OneClassError
 from learn_assets.statistics.paired import auroc_difference, brier_difference
 from learn_assets.study import Imbalance, TuningOptions
 
 TREATMENTS: tuple[Imbalance, ...] = ("none", "weights", "smote")
-IMBALANCE_SENSITIVITY_SCHEMA = {
-    "imbalance": pl.String,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "metric": pl.String,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-}
 _MODEL = ["feature_set", "learner"]
 
 
@@ -66,13 +58,14 @@ def imbalance_sensitivity(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Return the performance of each treatment (`IMBALANCE_SENSITIVITY_SCHEMA`).
+    """Return the performance of each treatment (table `imbalance_sensitivity`).
 
     Metrics are those of `performance`, and for every treatment but `none` the paired differences
     `auroc_minus_none` (DeLong, pairs within folds; above 0 the treatment ranks better) and
     `brier_minus_none` (below 0 its probabilities are better).
     """
-    frames = [pl.DataFrame(schema=IMBALANCE_SENSITIVITY_SCHEMA)]
+    empty = empty_frame("imbalance_sensitivity")
+    frames = [empty]
     for treatment in TREATMENTS:
         judged = predictions.get(treatment)
         if judged is None or judged.is_empty():
@@ -84,7 +77,7 @@ def imbalance_sensitivity(
         if treatment != "none" and "none" in predictions:
             pieces.append(_differences(judged, predictions["none"]))
         told = pl.concat(pieces).with_columns(pl.lit(treatment).alias("imbalance"))
-        frames.append(told.select(list(IMBALANCE_SENSITIVITY_SCHEMA)))
+        frames.append(told.select(empty.columns))
     return pl.concat(frames)
 
 
@@ -107,9 +100,7 @@ def _differences(treated: pl.DataFrame, plain: pl.DataFrame) -> pl.DataFrame:
             (feature_set, learner, metric, *_limits(difference))
             for metric, difference in differences.items()
         ]
-    schema = {
-        name: dtype for name, dtype in IMBALANCE_SENSITIVITY_SCHEMA.items() if name != "imbalance"
-    }
+    schema = empty_frame("imbalance_sensitivity").drop("imbalance").schema
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

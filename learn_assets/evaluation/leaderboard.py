@@ -9,25 +9,10 @@ import numpy as np
 import polars as pl
 
 from learn_assets.modeling.leakage import LeakError
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import Interval, OneClassError, auroc
 from learn_assets.statistics.paired import auroc_difference
 
-LEADERBOARD_SCHEMA = {
-    "basis": pl.String,
-    "window": pl.String,
-    "encoder": pl.String,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "patients": pl.Int64,
-    "cases": pl.Int64,
-    "auroc": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "times_chosen": pl.Int32,
-    "difference": pl.Float64,
-    "difference_lower": pl.Float64,
-    "difference_upper": pl.Float64,
-}
 _CELL_MODEL = ["window", "encoder", "feature_set", "learner"]
 _PATIENT = ["feature_set", "learner", "patient_id", "label", "fold"]
 
@@ -59,7 +44,7 @@ def leaderboard(
     over: str,
     minimum_cell: int,
 ) -> pl.DataFrame:
-    """Return AUROC of every cell and of the cell chosen in each group (`LEADERBOARD_SCHEMA`).
+    """Return AUROC of every cell and of the cell chosen in each group (table `window_leaderboard`).
 
     performance, nested: tables `performance` and `nested_selection` of the cells that are finished.
     groups: candidates by what they share; over: `window` or `encoder`, the name of what is chosen.
@@ -90,7 +75,7 @@ def leaderboard(
                 **_limits(found.auroc),
             }
         )
-    return pl.DataFrame(rows, schema=LEADERBOARD_SCHEMA)
+    return pl.DataFrame(rows, schema=empty_frame("window_leaderboard").schema)
 
 
 def with_differences(
@@ -112,11 +97,11 @@ def with_differences(
     columns = ("difference", "difference_lower", "difference_upper")
     found = pl.DataFrame(
         rows,
-        schema={name: LEADERBOARD_SCHEMA[name] for name in (*_CELL_MODEL, *columns)},
+        schema=board.select(*_CELL_MODEL, *columns).schema,
         orient="row",
     )
     joined = board.drop(columns).join(found, on=_CELL_MODEL, how="left", maintain_order="left")
-    return joined.select(list(LEADERBOARD_SCHEMA))
+    return joined.select(board.columns)
 
 
 def choose(candidates: Mapping[CellName, pl.DataFrame]) -> ChosenCell | None:

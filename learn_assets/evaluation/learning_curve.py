@@ -16,17 +16,9 @@ from learn_assets.modeling.cross_validation import predict_split, stratified_fol
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.sensitivity import side_by_side
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import FloatVector, Interval, delong
 
-LEARNING_CURVE_SCHEMA = {
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "training_patients": pl.Int64,
-    "draws": pl.Int32,
-    "auroc": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-}
 _MODEL = ["feature_set", "learner"]
 # A model needs two of each kind to see a difference in either.
 _FEWEST_OF_A_CLASS = 2
@@ -55,7 +47,7 @@ def learning_curve(
     draws: int,
     workers: int | None = None,
 ) -> pl.DataFrame:
-    """Return AUROC by number of training patients (`LEARNING_CURVE_SCHEMA`).
+    """Return AUROC by number of training patients (table `learning_curve`).
 
     blocks and labels (1 = case) belong to the labeled patients. whole: the cell's table
     `cross_validation`, the point at which models learned from every training patient of a fold;
@@ -65,7 +57,7 @@ def learning_curve(
     few patients still have counts. Held-out patients are those of `whole`, whatever the size.
     """
     if whole.is_empty():
-        return pl.DataFrame(schema=LEARNING_CURVE_SCHEMA)
+        return empty_frame("learning_curve")
     folds = stratified_folds(blocks.patient_ids, labels, protocol.folds, protocol.seed)
     largest = len(labels) - int(np.bincount(folds).max())
     tasks = _tasks(labels, folds, curve_sizes(smallest, largest), draws, protocol.seed)
@@ -196,4 +188,4 @@ def _points(predictions: pl.DataFrame, patients: int) -> pl.DataFrame:
                 **{name: value if np.isfinite(value) else None for name, value in limits.items()},
             }
         )
-    return pl.DataFrame(rows, schema=LEARNING_CURVE_SCHEMA)
+    return pl.DataFrame(rows, schema=empty_frame("learning_curve").schema)

@@ -10,24 +10,11 @@ import numpy.typing as npt
 import polars as pl
 
 from learn_assets.disclosure import is_small
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import FloatVector, Labels
 from learn_assets.statistics.patient_draws import FloatMatrix, patient_weights
 
-NET_BENEFIT_SCHEMA = {
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "threshold": pl.Float64,
-    "net_benefit": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "standardized_net_benefit": pl.Float64,
-    "net_benefit_of_all": pl.Float64,
-    "difference": pl.Float64,
-    "difference_lower": pl.Float64,
-    "difference_upper": pl.Float64,
-    "reason": pl.String,
-}
-_VALUES = tuple(NET_BENEFIT_SCHEMA)[3:-1]
+_VALUES = tuple(empty_frame("net_benefit").columns[3:-1])
 _STEPS = (0.005, 0.01, 0.02, 0.05, 0.1)
 _MAXIMUM_POINTS = 30
 _LOWEST_PART, _HIGHEST_PART = 0.25, 3.0
@@ -56,7 +43,7 @@ def net_benefit(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Return the decision curve of every feature set and learner (`NET_BENEFIT_SCHEMA`).
+    """Return the decision curve of every feature set and learner (table `net_benefit`).
 
     thresholds: risks from which somebody would act; none: round numbers around the share of cases.
     `difference` is the model minus the better of acting on everyone and on no one. Intervals are
@@ -94,7 +81,7 @@ def net_benefit(
                     "reason": None if shown[place] else _WITHHELD,
                 }
             )
-    return pl.DataFrame(rows, schema=NET_BENEFIT_SCHEMA)
+    return pl.DataFrame(rows, schema=empty_frame("net_benefit").schema)
 
 
 def net_benefits(

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from learn_assets.disclosure import is_small
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.calibration import (
     CalibrationBin,
     brier,
@@ -33,14 +34,6 @@ from learn_assets.statistics.operating_points import OperatingPoint, operating_p
 from learn_assets.statistics.smoothed_calibration import NoSpreadError, calibration_errors
 from learn_assets.study.evaluation import SPECIFICITIES
 
-PERFORMANCE_SCHEMA = {
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "metric": pl.String,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-}
 _ERRORS = ("ici", "e50", "e90")
 _AT_SPECIFICITY = (
     "sensitivity",
@@ -78,7 +71,7 @@ class AbsentMetric:
 
 @dataclass(frozen=True)
 class Performance:
-    """Metrics that exist (frame as `PERFORMANCE_SCHEMA`) and those that do not."""
+    """Metrics that exist (frame as table `performance`) and those that do not."""
 
     frame: pl.DataFrame
     absent: tuple[AbsentMetric, ...]
@@ -148,7 +141,7 @@ def performance(
                 absent.append(AbsentMetric(**name, reason=outcome))
             else:
                 rows.append({**name, **_limits(outcome)})
-    return Performance(pl.DataFrame(rows, schema=PERFORMANCE_SCHEMA), tuple(absent))
+    return Performance(pl.DataFrame(rows, schema=empty_frame("performance").schema), tuple(absent))
 
 
 def curves(cross_validation: pl.DataFrame, *, minimum_cell: int) -> tuple[ModelCurves, ...]:

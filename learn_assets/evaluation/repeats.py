@@ -15,17 +15,9 @@ from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.kept_predictions import KeptPredictions
 from learn_assets.modeling.leakage import assert_one_fold_per_patient
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, auroc
 
-REPEATED_CROSS_VALIDATION_SCHEMA = {
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "repeat": pl.Int32,
-    "auroc": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "standard_deviation": pl.Float64,
-}
 _MODEL = ["feature_set", "learner"]
 
 
@@ -57,7 +49,7 @@ def repeat_cross_validation(
 
 
 def repeated_auroc(repeats: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return AUROC of every model by repeat and over all (`REPEATED_CROSS_VALIDATION_SCHEMA`).
+    """Return AUROC of every model by repeat and over all (table `repeated_cross_validation`).
 
     repeats: tables `cross_validation` of the same patients. By repeat: AUROC within folds with its
     DeLong interval. Over all (`repeat` empty): mean over folds and repeats with the interval of
@@ -78,7 +70,7 @@ def repeated_auroc(repeats: Sequence[pl.DataFrame]) -> pl.DataFrame:
             for number, (area, _) in enumerate(areas, start=1)
         ]
         rows.append({**model, **_over_all(areas)})
-    return pl.DataFrame(rows, schema=REPEATED_CROSS_VALIDATION_SCHEMA)
+    return pl.DataFrame(rows, schema=empty_frame("repeated_cross_validation").schema)
 
 
 def corrected_resampled_interval(

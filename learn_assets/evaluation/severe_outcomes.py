@@ -17,6 +17,7 @@ from scipy.special import logit
 from scipy.stats import rankdata
 
 from learn_assets.disclosure import shown, shown_parts
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.cox import CoxError, fit_cox
 from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError
 from learn_assets.statistics.logistic import fit_logistic
@@ -29,19 +30,6 @@ from learn_assets.statistics.survival_curves import (
     cumulative_incidence,
 )
 
-SEVERE_OUTCOME_SCHEMA = {
-    "outcome": pl.String,
-    "population": pl.String,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "metric": pl.String,
-    "group": pl.Int32,
-    "horizon_days": pl.Int32,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "reason": pl.String,
-}
 POPULATIONS = ("all", "progressed")
 
 _STATUS = {"censored": CENSORED, "event": EVENT, "death": DEATH}
@@ -117,7 +105,7 @@ class _Disclosed:
 def severe_outcome_estimates(
     tables: SevereOutcomeTables, outcomes: Sequence[str], options: OutcomeOptions
 ) -> pl.DataFrame:
-    """Return every estimate of each outcome, population and model (`SEVERE_OUTCOME_SCHEMA`).
+    """Return estimates by outcome, population and model (table `severe_outcome_evaluation`).
 
     Populations: `all` scored patients, and those who `progressed` to the study's outcome. Score
     groups and deciles are cut inside the population, ties kept together. Metrics: counts
@@ -144,7 +132,7 @@ def severe_outcome_estimates(
                     {**place, **_row(estimate)}
                     for estimate in _estimates(members, options, disclosed)
                 ]
-    return pl.DataFrame(rows, schema=SEVERE_OUTCOME_SCHEMA)
+    return pl.DataFrame(rows, schema=empty_frame("severe_outcome_evaluation").schema)
 
 
 def score_groups(score: FloatVector, groups: int) -> npt.NDArray[np.int64]:

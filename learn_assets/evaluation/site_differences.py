@@ -17,22 +17,15 @@ from learn_assets.modeling.case_mix import (
 from learn_assets.modeling.features import FeatureBlocks, FeatureReference
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.preprocessing import FittedPreprocessing
+from learn_assets.schemas import empty_frame
 
-SITE_DIFFERENCES_SCHEMA = {
-    "model": pl.String,
-    "aspect": pl.String,
-    "name": pl.String,
-    "source": pl.Float64,
-    "here": pl.Float64,
-    "standardized_difference": pl.Float64,
-}
 _SHOWN_FEATURES = 10
 
 
 def site_differences(
     name: str, foreign: TrainedModels, cell: Cell, *, minimum_cell: int
 ) -> pl.DataFrame:
-    """Return how this site differs from that of a bundle (`SITE_DIFFERENCES_SCHEMA`).
+    """Return how this site differs from that of a bundle (table `site_differences`).
 
     aspect `features_found`: features of the model of one kind and code system (`source`) and how
     many of them occur here (`here`). `features_not_in_model`: those that occur only here.
@@ -50,7 +43,7 @@ def site_differences(
     here = describe_case_mix(labeled, cell.labels, minimum_cell=minimum_cell)
     rows += _case_mix_rows(foreign.case_mix, here)
     return pl.DataFrame(
-        [(name, *row) for row in rows], schema=SITE_DIFFERENCES_SCHEMA, orient="row"
+        [(name, *row) for row in rows], schema=empty_frame("site_differences").schema, orient="row"
     )
 
 

@@ -17,24 +17,13 @@ from learn_assets.modeling.cross_validation import predict_split, too_few
 from learn_assets.modeling.leakage import assert_site_held_out
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.calibration import brier, calibration_intercept, calibration_slope
 from learn_assets.statistics.discrimination import Interval, OneClassError, auroc
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.paired import auroc_difference
 from learn_assets.statistics.random_effects import random_effects
 
-SITE_HOLDOUT_SCHEMA = {
-    "care_site": pl.String,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "metric": pl.String,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "prediction_lower": pl.Float64,
-    "prediction_upper": pl.Float64,
-    "between_sites": pl.Float64,
-}
 DIFFERENCE = "auroc_minus_cross_validation"
 # What is put together over sites; a Brier score also depends on how many cases a site has.
 SUMMARIZED = (
@@ -77,7 +66,7 @@ class SiteSplits:
 
 @dataclass(frozen=True)
 class SiteHoldout:
-    """Estimates (`SITE_HOLDOUT_SCHEMA`), or why there are none."""
+    """Estimates (table `site_holdout`), or why there are none."""
 
     frame: pl.DataFrame
     reason: str | None = None
@@ -149,7 +138,7 @@ def site_holdout(
     LeakError when a patient who is learned from may be of the site held out. ValueError when the
     splits are of other patients.
     """
-    empty = pl.DataFrame(schema=SITE_HOLDOUT_SCHEMA)
+    empty = empty_frame("site_holdout")
     if splits.reason is not None:
         return SiteHoldout(empty, splits.reason)
     labeled, labels = cell.blocks.rows(cell.labeled), cell.labels
@@ -173,13 +162,13 @@ def site_holdout(
             measured = _measured(_beside(group, own), resamples, protocol.seed)
             known = (*counts.of_sites.get(split.care_site, ()), *measured)
             rows += [{**named, "metric": name, **_limits(value)} for name, value in known]
-    sites = pl.DataFrame(rows, schema=SITE_HOLDOUT_SCHEMA)
+    sites = pl.DataFrame(rows, schema=empty.schema)
     over_all = [
         row
         for model, group in sites.group_by(_MODEL, maintain_order=True)
         for row in _over_all(dict(zip(_MODEL, model, strict=True)), group, splits, counts)
     ]
-    frame = pl.concat([sites, pl.DataFrame(over_all, schema=SITE_HOLDOUT_SCHEMA)])
+    frame = pl.concat([sites, pl.DataFrame(over_all, schema=empty.schema)])
     ordered = frame.sort(*_MODEL, "care_site", nulls_last=True, maintain_order=True)
     return SiteHoldout(ordered, warnings=tuple(sorted(warnings)))
 

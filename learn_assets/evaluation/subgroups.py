@@ -16,6 +16,7 @@ import polars as pl
 from scipy.stats import norm
 
 from learn_assets.disclosure import hidden_groups
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.calibration import calibration_intercept, calibration_slope
 from learn_assets.statistics.discrimination import (
     FloatVector,
@@ -28,18 +29,6 @@ from learn_assets.statistics.discrimination import (
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.operating_points import fold_thresholds
 
-SUBGROUP_SCHEMA = {
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "attribute": pl.String,
-    "group": pl.String,
-    "reference": pl.String,
-    "metric": pl.String,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "reason": pl.String,
-}
 UNKNOWN = "unknown"
 _NO_RACE = ("", UNKNOWN)
 ATTRIBUTES = ("sex", "age_band", "race")
@@ -136,7 +125,7 @@ def subgroup_performance(
             named = ordered[attribute].fill_null(UNKNOWN).to_numpy()
             place = {"feature_set": feature_set, "learner": learner, "attribute": attribute}
             rows += _attribute_rows(place, _groups(scored, named, options.minimum_cell), options)
-    return pl.DataFrame(rows, schema=SUBGROUP_SCHEMA)
+    return pl.DataFrame(rows, schema=empty_frame("subgroup_performance").schema)
 
 
 def _age_band(starts: Sequence[int]) -> pl.Expr:

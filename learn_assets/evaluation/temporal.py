@@ -17,18 +17,10 @@ from learn_assets.modeling.cross_validation import predict_split, too_few
 from learn_assets.modeling.leakage import assert_known_before
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.schemas import empty_frame
 from learn_assets.study import TemporalOptions
 from learn_assets.study.windows import Window
 
-TEMPORAL_VALIDATION_SCHEMA = {
-    "cut_date": pl.Date,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "metric": pl.String,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-}
 # What tells the cases among the later patients, and so those among the earlier ones.
 _TELLING = ("cases", "prevalence", "scaled_brier")
 
@@ -55,7 +47,7 @@ class TemporalSplit:
 
 @dataclass(frozen=True)
 class TemporalValidation:
-    """Estimates (`TEMPORAL_VALIDATION_SCHEMA`), or why there are none."""
+    """Estimates (table `temporal_validation`), or why there are none."""
 
     frame: pl.DataFrame
     reason: str | None = None
@@ -120,7 +112,7 @@ def temporal_validation(
     learned from was not known before the cut, or a patient is in both parts. ValueError when the
     split is of other patients.
     """
-    empty = pl.DataFrame(schema=TEMPORAL_VALIDATION_SCHEMA)
+    empty = empty_frame("temporal_validation")
     if split is None:
         return TemporalValidation(empty, "no labeled patient's window is over within the data")
     labeled, labels = cell.blocks.rows(cell.labeled), cell.labels
@@ -147,9 +139,7 @@ def temporal_validation(
     composition = models.join(_composition(labels, split, minimum), how="cross")
     frame = pl.concat([measured.filter(~told), composition], how="diagonal")
     dated = frame.with_columns(pl.lit(split.cut).alias("cut_date"))
-    ordered = dated.select(list(TEMPORAL_VALIDATION_SCHEMA)).sort(
-        "feature_set", "learner", maintain_order=True
-    )
+    ordered = dated.select(empty.columns).sort("feature_set", "learner", maintain_order=True)
     return TemporalValidation(ordered, warnings=judged.warnings)
 
 

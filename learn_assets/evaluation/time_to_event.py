@@ -11,6 +11,7 @@ import polars as pl
 
 from learn_assets.disclosure import shown, shown_parts
 from learn_assets.evaluation.severe_outcomes import limits_of, score_groups
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.concordance import (
     NoPairError,
     censored_brier,
@@ -20,17 +21,6 @@ from learn_assets.statistics.concordance import (
 from learn_assets.statistics.discrimination import FloatVector, Interval
 from learn_assets.statistics.survival_curves import FollowUp, cumulative_incidence
 
-TIME_TO_EVENT_PERFORMANCE_SCHEMA = {
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "metric": pl.String,
-    "group": pl.Int32,
-    "horizon_days": pl.Int32,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "reason": pl.String,
-}
 _YEAR = 365.25
 _CALIBRATION_GROUPS = 10
 
@@ -54,7 +44,7 @@ class _Scored:
 def time_to_event_performance(
     scores: pl.DataFrame, *, horizon_days: int, minimum_cell: int
 ) -> pl.DataFrame:
-    """Return every measure of every feature set and learner (`TIME_TO_EVENT_PERFORMANCE_SCHEMA`).
+    """Return every measure of every feature set and learner (table `time_to_event_performance`).
 
     scores: patient_id, fold, feature_set, learner, probability (risk by the horizon), days, status.
 
@@ -78,7 +68,7 @@ def time_to_event_performance(
         )
         place = {"feature_set": feature_set, "learner": learner}
         rows += [{**place, **_row(item)} for item in _estimates(scored, horizon_days, minimum_cell)]
-    return pl.DataFrame(rows, schema=TIME_TO_EVENT_PERFORMANCE_SCHEMA)
+    return pl.DataFrame(rows, schema=empty_frame("time_to_event_performance").schema)
 
 
 def _estimates(scored: _Scored, horizon: int, minimum_cell: int) -> Iterator[_Estimate]:

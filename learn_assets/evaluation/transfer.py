@@ -17,10 +17,11 @@ from scipy.special import logit
 from learn_assets.evaluation.performance import curves, performance
 from learn_assets.evaluation.subgroups import wilson
 from learn_assets.modeling.bundle import TrainedModels, score
-from learn_assets.modeling.cross_validation import CROSS_VALIDATION_SCHEMA, cross_validate
+from learn_assets.modeling.cross_validation import cross_validate
 from learn_assets.modeling.features import BASELINE
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
@@ -44,21 +45,8 @@ MODES: tuple[Mode, ...] = (
     "recalibrated_slope",
     "refitted",
 )
-EXTERNAL_VALIDATION_SCHEMA = {
-    "model": pl.String,
-    "mode": pl.String,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "metric": pl.String,
-    "bin": pl.Int32,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "not_external": pl.String,
-}
-_OF_A_MODEL = {"model", "mode", "not_external"}
-_ROWS = {name: kind for name, kind in EXTERNAL_VALIDATION_SCHEMA.items() if name not in _OF_A_MODEL}
-_PREDICTIONS = {"mode": pl.String, **CROSS_VALIDATION_SCHEMA}
+_ROWS = empty_frame("external_validation").drop("model", "mode", "not_external").schema
+_PREDICTIONS = pl.Schema({"mode": pl.String(), **empty_frame("cross_validation").schema})
 _MODEL = ["feature_set", "learner"]
 # No model here is surer than this, and 0 and 1 have no logit.
 _SUREST = 1e-6
@@ -74,7 +62,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class ExternalValidation:
-    """Performance of every mode (`EXTERNAL_VALIDATION_SCHEMA`), and what a reader must be told."""
+    """Performance of every mode (table `external_validation`), and what a reader must be told."""
 
     frame: pl.DataFrame
     warnings: tuple[str, ...] = ()
@@ -172,9 +160,10 @@ def external_validation(
         pl.lit(name).alias("model"),
         pl.lit(not_external, dtype=pl.String).alias("not_external"),
     )
-    columns = list(EXTERNAL_VALIDATION_SCHEMA)
-    empty = pl.DataFrame(schema=EXTERNAL_VALIDATION_SCHEMA)
-    table = pl.concat([empty, *(frame.with_columns(of_model).select(columns) for frame in frames)])
+    empty = empty_frame("external_validation")
+    table = pl.concat(
+        [empty, *(frame.with_columns(of_model).select(empty.columns) for frame in frames)]
+    )
     return ExternalValidation(table, tuple(warnings))
 
 

@@ -25,15 +25,10 @@ from learn_assets.modeling.learners import load_model
 from learn_assets.modeling.preprocessing import FittedPreprocessing
 from learn_assets.modeling.stacking import StackedModel
 from learn_assets.modeling.threads import single_thread
+from learn_assets.schemas import empty_frame
 from learn_assets.staging import replace_folder, staged_folder_of_ours
 
 FORMAT_VERSION = 3
-SCORE_SCHEMA = {
-    "patient_id": pl.String,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "probability": pl.Float64,
-}
 Scope = Literal["site", "transfer"]
 
 _MANIFEST = "manifest.json"
@@ -173,13 +168,16 @@ def holds_models_of(whole: Path, part: Path) -> bool:
 
 
 def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
-    """Return the probability of being a case for every patient and model (`SCORE_SCHEMA`).
+    """Return the probability of being a case for every patient and model.
+
+    Columns: those of the table `risk_scores`, without `basis`.
 
     Unknown features are dropped and absent ones filled as in training. BundleError when the vectors
     come from another encoder or revision than the models were trained on.
     """
+    empty = empty_frame("risk_scores").drop("basis")
     if trained.preprocessing is None or not trained.models or not len(blocks):
-        return pl.DataFrame(schema=SCORE_SCHEMA)
+        return empty
     _assert_same_encoder(trained.provenance.encoder, blocks)
     matrix = trained.preprocessing.transform(blocks)
     patient_ids = blocks.patient_ids.tolist()
@@ -192,7 +190,7 @@ def score(trained: TrainedModels, blocks: FeatureBlocks) -> pl.DataFrame:
                     "learner": [item.learner] * len(patient_ids),
                     "probability": predict(item, matrix, trained.preprocessing),
                 },
-                schema=SCORE_SCHEMA,
+                schema=empty.schema,
             )
             for item in trained.models
         ]

@@ -31,16 +31,8 @@ from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.stacking import fit_stacked
 from learn_assets.modeling.threads import fit_pool, single_thread
 from learn_assets.modeling.tuning import Tuned, tune
+from learn_assets.schemas import empty_frame
 from learn_assets.study import WITHOUT_MEDICATION, LearnerName
-
-CROSS_VALIDATION_SCHEMA = {
-    "patient_id": pl.String,
-    "fold": pl.Int32,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "probability": pl.Float64,
-    "label": pl.Int8,
-}
 
 NETWORK: LearnerName = "mlp"
 
@@ -49,7 +41,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Out-of-fold predictions (`CROSS_VALIDATION_SCHEMA`) and what a reader must be told."""
+    """Out-of-fold predictions (table `cross_validation`) and what a reader must be told."""
 
     frame: pl.DataFrame
     warnings: tuple[str, ...] = ()
@@ -122,7 +114,7 @@ def cross_validate(
         raise ValueError(f"{len(blocks)} patients but {len(labels)} labels")
     reason = too_few(labels, protocol.folds)
     if reason is not None:
-        return CrossValidation(pl.DataFrame(schema=CROSS_VALIDATION_SCHEMA), (reason,))
+        return CrossValidation(empty_frame("cross_validation"), (reason,))
     folds = stratified_folds(blocks.patient_ids, labels, protocol.folds, protocol.seed)
     tell = progress or _silent
     pieces: list[pl.DataFrame] = []
@@ -132,7 +124,7 @@ def cross_validate(
         pieces += fold_frames
         warnings |= set(fold_warnings)
         tell(f"fold {split.fold + 1} of {protocol.folds} done")
-    frame = pl.concat([pl.DataFrame(schema=CROSS_VALIDATION_SCHEMA), *pieces])
+    frame = pl.concat([empty_frame("cross_validation"), *pieces])
     frame = _in_every_fold(frame, protocol.folds)
     assert_one_fold_per_patient(frame)
     ordered = frame.sort("feature_set", "learner", "fold", "patient_id")
@@ -155,7 +147,7 @@ def predict_split(
     """
     split = _Split(fold, training, held_out)
     frames, warnings = _run_fold(blocks, labels, split, protocol, workers)
-    frame = pl.concat([pl.DataFrame(schema=CROSS_VALIDATION_SCHEMA), *frames])
+    frame = pl.concat([empty_frame("cross_validation"), *frames])
     ordered = frame.sort("feature_set", "learner", "patient_id")
     return CrossValidation(ordered, tuple(sorted(set(warnings))))
 

@@ -19,16 +19,10 @@ from learn_assets.modeling.features import FeatureBlocks, ModelFeatureSet
 from learn_assets.modeling.platt import inner_folds
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.sensitivity import side_by_side
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import OneClassError, auroc
 from learn_assets.study import LearnerName
 
-NESTED_SELECTION_SCHEMA = {
-    "patient_id": pl.String,
-    "part": pl.Int32,
-    "inner_auroc": pl.Float64,
-    "probability": pl.Float64,
-    "label": pl.Int8,
-}
 PARTS, INNER_FOLDS = 5, 3
 
 
@@ -63,7 +57,7 @@ def nested_selection(
     *,
     workers: int | None = None,
 ) -> pl.DataFrame:
-    """Return scores of one model of a cell's labeled patients (`NESTED_SELECTION_SCHEMA`).
+    """Return scores of one model of a cell's labeled patients (table `nested_selection`).
 
     blocks and labels (1 = case) belong to the labeled patients; parts: `study_parts`. KeyError when
     a patient has no part.
@@ -120,7 +114,7 @@ def nested_scores(
         shares.append((int(number), here, inner))
         splits += [*inner, (others, here)]
     found = iter(predict_all(splits))
-    frames = [pl.DataFrame(schema=NESTED_SELECTION_SCHEMA)]
+    frames = [empty_frame("nested_selection")]
     for number, here, inner in shares:
         area = _inner_auroc(labels, inner, [next(found) for _ in inner])
         probability = next(found)

@@ -21,14 +21,7 @@ from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks, build
 from learn_assets.modeling.leakage import assert_disjoint, assert_no_outcome_feature
 from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
-
-RISK_SCORE_SCHEMA = {
-    "patient_id": pl.String,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "basis": pl.String,
-    "probability": pl.Float64,
-}
+from learn_assets.schemas import empty_frame
 
 
 @dataclass(frozen=True)
@@ -127,7 +120,7 @@ def risk_scores(
     trained: TrainedModels,
     learned_from: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Return one score a patient and model (`RISK_SCORE_SCHEMA`).
+    """Return one score a patient and model (table `risk_scores`).
 
     Labeled patients get their out-of-fold probability, those eligible now that of the final models,
     so no score comes from a model that saw the patient's outcome. learned_from: rows of
@@ -154,4 +147,6 @@ def risk_scores(
         "probability",
     )
     scores = pl.concat([judged, predicted])
-    return scores.select(list(RISK_SCORE_SCHEMA)).sort("feature_set", "learner", "patient_id")
+    return scores.select(empty_frame("risk_scores").columns).sort(
+        "feature_set", "learner", "patient_id"
+    )

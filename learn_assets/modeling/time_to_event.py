@@ -24,6 +24,7 @@ from learn_assets.modeling.survival_models import (
     is_installed,
 )
 from learn_assets.modeling.threads import single_thread
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.survival_curves import (
     CENSORED,
     DEATH,
@@ -33,20 +34,10 @@ from learn_assets.statistics.survival_curves import (
 )
 from learn_assets.study import SurvivalLearnerName
 
-TIME_TO_EVENT_SCHEMA = {
-    "patient_id": pl.String,
-    "fold": pl.Int32,
-    "feature_set": pl.String,
-    "learner": pl.String,
-    "probability": pl.Float64,
-    "days": pl.Float64,
-    "status": pl.Int64,
-}
-
 
 @dataclass(frozen=True)
 class TimeToEvent:
-    """Out-of-fold risks by the horizon (`TIME_TO_EVENT_SCHEMA`) and what a reader must be told."""
+    """Out-of-fold risks (table `time_to_event_scores`) and what a reader must be told."""
 
     frame: pl.DataFrame
     warnings: tuple[str, ...] = ()
@@ -108,7 +99,7 @@ def cross_validate_time_to_event(
         if not is_installed(name)
     ]
     installed = tuple(name for name in learners if is_installed(name))
-    empty = pl.DataFrame(schema=TIME_TO_EVENT_SCHEMA)
+    empty = empty_frame("time_to_event_scores")
     if population.follow_up.events < protocol.folds:
         reason = f"fewer outcomes than the {protocol.folds} folds: no time to event was modeled"
         return TimeToEvent(empty, (reason,))

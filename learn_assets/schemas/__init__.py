@@ -1,11 +1,5 @@
 """Pandera contracts of every table, raw to score: the one source of columns, types and meaning."""
 
-from learn_assets.schemas.registry import (
-    SUBTYPE_TABLES,
-    TABLES,
-    VALIDATED,
-    empty_frame,
-    schema_of,
-)
+from learn_assets.schemas.registry import TABLES, empty_frame, schema_of
 
-__all__ = ["SUBTYPE_TABLES", "TABLES", "VALIDATED", "empty_frame", "schema_of"]
+__all__ = ["TABLES", "empty_frame", "schema_of"]

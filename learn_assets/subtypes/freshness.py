@@ -9,6 +9,7 @@ from learn_assets.code_closure import code_digest
 from learn_assets.embedding.model_folder import ModelFolderError, revision_of
 from learn_assets.lake import Lake
 from learn_assets.provenance import encoder_revision, fingerprints
+from learn_assets.schemas.registry import SUBTYPE_CLUSTERS, made_in
 from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.study.subtypes import SEXES, Sex, SubtypeStudy
 from learn_assets.subtypes.source import discharges_fingerprint
@@ -20,17 +21,6 @@ CLUSTER_CODE = ("defs.subtype_clusters",)
 RESULT_CODE = ("defs.subtype_results",)
 
 DISCHARGE_SOURCES = ("discharges", "diagnosis_description")
-CLUSTER_TABLES = (
-    "discharge_embeddings",
-    "embedding_directions",
-    "cluster_selection",
-    "cluster_verdict",
-    "subtypes",
-    "nuisance_audit",
-    "disease_weights",
-    "subtype_validation",
-    "subtype_replication",
-)
 
 
 def discharge_inputs(study: SubtypeStudy) -> str:
@@ -68,7 +58,7 @@ def vector_sources(study: SubtypeStudy) -> tuple[str, ...]:
 def result_inputs(study: SubtypeStudy, lake: Lake) -> str:
     """Return the fingerprint of both sexes' clusters and of all that is shown of them."""
     told = (study.title, str(study.synthetic), study.privacy.model_dump_json())
-    tables = [fingerprints(lake, CLUSTER_TABLES, sex) for sex in SEXES]
+    tables = [fingerprints(lake, made_in(SUBTYPE_CLUSTERS), sex) for sex in SEXES]
     return _digest(
         [
             *told,

@@ -6,16 +6,18 @@ import dagster as dg
 import pytest
 
 from learn_assets.definitions import build_definitions
+from learn_assets.defs.jobs import EMBEDDINGS
 from learn_assets.defs.metadata import COLUMN_SCHEMA
+from learn_assets.defs.partitions import partitions_of
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
-from learn_assets.schemas import TABLES
+from learn_assets.schemas import TABLES, empty_frame
+from learn_assets.schemas.registry import ASSETS
 from learn_assets.study.file import load_study
 from learn_assets_tests.defs.made import MadeStudy
 
 # What is not one table: four files of a release, models, a page.
 NOT_A_TABLE = {"rxnorm_release", "trained_models", "champion", "model_bundle", "study_report"}
-JOBS = ("data_tables", "cohort_tables", "risk_models", "sensitivity", "transfer", "results")
 
 
 def test_every_asset_has_owner_group_kinds_and_description(definitions: dg.Definitions) -> None:
@@ -48,17 +50,36 @@ def test_every_table_with_a_contract_is_checked(definitions: dg.Definitions) -> 
     assert checked == {*TABLES, "patient_embeddings"}
 
 
-def test_every_asset_is_in_exactly_one_stage(definitions: dg.Definitions) -> None:
-    stages = [
-        {
-            key.to_user_string()
-            for key in definitions.resolve_job_def(job).asset_layer.executable_asset_keys
-        }
-        for job in JOBS
-    ]
-    every = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
-    assert set.union(*stages) == every
-    assert sum(map(len, stages)) == len(every)
+@pytest.mark.parametrize("packaged", ["demo", "subtypes_demo"])
+def test_every_asset_is_declared_and_made_by_its_stage_alone(packaged: str) -> None:
+    study = load_study(packaged)
+    found = build_definitions(study)
+    graph = found.resolve_asset_graph()
+    # The job `embeddings` makes a part of a stage.
+    stages = {job.name for job in found.jobs or ()} - {EMBEDDINGS}
+    made = {
+        (key.to_user_string(), stage)
+        for stage in stages
+        for key in found.resolve_job_def(stage).asset_layer.executable_asset_keys
+    }
+    declared = {asset: row.stage for asset, row in ASSETS.items() if row.stage in stages}
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == declared.keys()
+    assert made == set(declared.items())
+    for asset in declared:
+        assert graph.get(dg.AssetKey(asset)).partitions_def == partitions_of(study, asset), asset
+
+
+@pytest.mark.parametrize("packaged", ["demo", "subtypes_demo"])
+def test_every_table_has_the_columns_and_the_check_of_its_contract(packaged: str) -> None:
+    found = build_definitions(load_study(packaged))
+    graph = found.resolve_asset_graph()
+    specs = {spec.key.to_user_string(): spec for spec in found.resolve_all_asset_specs()}
+    contracts = {table for table in specs if ASSETS[table].contract is not None}
+    for table in contracts:
+        columns = {column.name for column in specs[table].metadata[COLUMN_SCHEMA].columns}
+        assert columns == set(empty_frame(table).columns), table
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
+    assert contracts - checked == {table for table in specs if table.endswith("_quarantine")}
 
 
 def test_nothing_is_read_that_no_asset_makes(definitions: dg.Definitions) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from learn_assets.definitions import build_definitions
 from learn_assets.defs import runner
-from learn_assets.defs.language import LANGUAGE_MODELS, LANGUAGE_STEPS, language_runs
+from learn_assets.defs.language import language_runs
 from learn_assets.defs.runner import StageOutcome, materialize_study
 from learn_assets.defs.subtypes_stages import data_runs
 from learn_assets.lake import Lake
+from learn_assets.schemas.registry import LANGUAGE_MODELS, made_in
 from learn_assets.study.subtypes import SubtypeStudy
 
 pytestmark = pytest.mark.slow
@@ -77,7 +78,7 @@ def test_one_model_serves_both_sexes_and_is_made_once() -> None:
     assert lake.read("text_embeddings")["admission_id"].to_list() == texts["admission_id"].to_list()
     assert [outcome.status for outcome in materialize(study)] == ["current"]
     shown = told()
-    assert set(LANGUAGE_STEPS) <= shown.metadata.keys()
+    assert set(made_in(LANGUAGE_MODELS)) <= shown.metadata.keys()
     assert "data:image/svg+xml" in str(shown.metadata["language_model"]["losses"])
     assert shown.metadata["language_model"]["admissions_held_out"] == 15
     assert shown.metadata["contrastive_model"]["synthetic_data"] == "True"
@@ -118,4 +119,4 @@ def test_a_study_without_a_language_model_trains_none() -> None:
     assert language_runs(study, Lake.open(study.name, study.lake.home)) == []
     graph = build_definitions(study).resolve_asset_graph()
     assert dg.AssetKey("diagnosis_texts") in graph.get_all_asset_keys()
-    assert not {dg.AssetKey(step) for step in LANGUAGE_STEPS} & graph.get_all_asset_keys()
+    assert not {dg.AssetKey(step) for step in made_in(LANGUAGE_MODELS)} & graph.get_all_asset_keys()

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from learn_assets.defs.jobs import CELL_ASSETS, RESULT_ASSETS, SENSITIVITY_ASSETS
+from learn_assets.schemas import registry
 from learn_assets_tests.defs.made import (
     DATA,
     ENCODER,
@@ -25,8 +25,13 @@ from learn_assets_tests.defs.made import (
 NEW = {"LIS": 180, "BP": 0, "FUP": 730}
 IMPOSSIBLE = {"LIS": 30_000, "BP": 0, "FUP": 365}
 MODEL_FOLDERS = {"trained_models", "champion", "model_bundle"}
+CELL_ASSETS = registry.made_in(registry.RISK_MODELS)
 CELL_TABLES = tuple(asset for asset in CELL_ASSETS if asset not in MODEL_FOLDERS)
-MADE_FROM_MODELS = {*CELL_ASSETS, *SENSITIVITY_ASSETS, *RESULT_ASSETS}
+MADE_FROM_MODELS = {
+    *CELL_ASSETS,
+    *registry.made_in(registry.SENSITIVITY),
+    *registry.made_in(registry.RESULTS),
+}
 
 
 def test_a_fresh_study_makes_everything(made: MadeStudy) -> None:

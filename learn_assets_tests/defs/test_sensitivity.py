@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.defs import jobs
+from learn_assets.schemas import registry
 from learn_assets.validation.contracts import check_table
 from learn_assets_tests.defs.made import ENCODER, MadeStudy, statuses, tiny_study
 
@@ -16,7 +16,7 @@ def read(made: MadeStudy, table: str, window: int = 0) -> pl.DataFrame:
 
 
 def test_every_table_holds_its_contract_and_is_not_empty(made: MadeStudy) -> None:
-    for table in jobs.SENSITIVITY_ASSETS:
+    for table in registry.made_in(registry.SENSITIVITY):
         frame = read(made, table)
         assert check_table(frame, table).failures == (), table
         # Its care sites have a few cases only.

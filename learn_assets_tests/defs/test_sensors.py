@@ -22,6 +22,7 @@ from learn_assets.defs.resources import DevicesResource, LakeResource
 from learn_assets.defs.sensors import embedding_gpu_sensor
 from learn_assets.embedding.devices import Devices, Gpu
 from learn_assets.lake import Lake
+from learn_assets.schemas import registry
 from learn_assets.study import Study
 from learn_assets_tests.embedding.conftest import make_narratives
 from learn_assets_tests.embedding.fakes import CountingBackend
@@ -243,7 +244,9 @@ def test_a_failed_cell_is_retried_later_and_a_bounded_number_of_times(
 
 def test_a_run_under_way_is_waited_for(site: Site) -> None:
     window = site.study.windows[0].key
-    run = site.begin(jobs.RISK_MODELS, dg.DagsterRunStatus.STARTED, window=window, encoder="minilm")
+    run = site.begin(
+        registry.RISK_MODELS, dg.DagsterRunStatus.STARTED, window=window, encoder="minilm"
+    )
     assert "a run of it is under way" in site.reason()
     assert "another window of this encoder" in site.reason()
     site.instance.report_run_canceled(run)
@@ -252,7 +255,11 @@ def test_a_run_under_way_is_waited_for(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("job", "window", "waits"),
-    [(jobs.DATA_TABLES, None, (0, 1)), (jobs.COHORT_TABLES, 1, (1,)), (jobs.RESULTS, None, ())],
+    [
+        (registry.DATA_TABLES, None, (0, 1)),
+        (registry.COHORT_TABLES, 1, (1,)),
+        (registry.RESULTS, None, ()),
+    ],
 )
 def test_tables_that_are_being_made_are_waited_for(
     site: Site, job: str, window: int | None, waits: tuple[int, ...]

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from learn_assets.evaluation.comparison import (
-    COMPARISON_SCHEMA,
     Contrast,
     ModelName,
     UnpairedError,
@@ -26,7 +25,7 @@ from learn_assets.reporting.comparison_words import (
     markdown_table,
     sentence,
 )
-from learn_assets.schemas import schema_of
+from learn_assets.schemas import empty_frame, schema_of
 from learn_assets.statistics.discrimination import auroc, average_precision
 from learn_assets.statistics.resampling import auroc_statistic, resampled_statistics
 
@@ -233,7 +232,7 @@ def test_a_planted_gain_is_found_and_its_absence_too() -> None:
     for gain, wins in ((0.5, True), (0.0, False)):
         compared = compare_models(predictions(gain), plan, resamples=200, seed=1)
         assert compared.tests == len(plan)
-        assert compared.frame.schema == pl.Schema(COMPARISON_SCHEMA)
+        assert compared.frame.schema == empty_frame("comparisons").schema
         schema_of("comparisons").validate(compared.frame)
         rows = compared.frame.filter(
             pl.col("first_feature_set") == "learn",

@@ -10,7 +10,6 @@ import pytest
 from scipy import sparse
 
 from learn_assets.evaluation.explanations import (
-    EXPLANATION_SCHEMA,
     ExplanationOptions,
     explain,
 )
@@ -30,6 +29,7 @@ from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.pipeline import Cell, CellTables, build_cell
 from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.schemas import empty_frame
 from learn_assets_tests.modeling.site import cell_tables
 
 PROTOCOL = ModelingProtocol(
@@ -55,7 +55,7 @@ def rows(frame: pl.DataFrame, **wanted: str) -> pl.DataFrame:
 def test_planted_counts_lead_and_raise_the_risk() -> None:
     blocks, labels = made(cell_tables(labeled=400))
     frame = explain(blocks, labels, PROTOCOL, options=FAST).frame
-    assert frame.schema == pl.Schema(EXPLANATION_SCHEMA)
+    assert frame.schema == empty_frame("explanations").schema
     planted = {f"diagnosis|ICD-10-CM|A{n:02d}" for n in (0, 4, 8)}
     planted |= {f"medication|ICD-10-CM|A{n:02d}" for n in (0, 4, 8)}
     for learner in ("elastic_net", "xgboost"):

@@ -10,7 +10,6 @@ import pytest
 
 from learn_assets.evaluation import imbalance as module
 from learn_assets.evaluation.imbalance import (
-    IMBALANCE_SENSITIVITY_SCHEMA,
     TREATMENTS,
     imbalance_sensitivity,
     treated_predictions,
@@ -20,6 +19,7 @@ from learn_assets.modeling.cross_validation import CrossValidation, cross_valida
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.pipeline import build_cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.paired import auroc_difference
 from learn_assets.study import Imbalance, TuningOptions
 from learn_assets_tests.modeling.site import SMALL, cell_tables
@@ -59,7 +59,7 @@ def test_smote_and_weights_rank_alike_and_smote_costs_calibration(
     predictions: dict[Imbalance, pl.DataFrame],
 ) -> None:
     table = imbalance_sensitivity(predictions, minimum_cell=5, resamples=20)
-    assert table.schema == pl.Schema(IMBALANCE_SENSITIVITY_SCHEMA)
+    assert table.schema == empty_frame("imbalance_sensitivity").schema
     counts = table.filter(pl.col("feature_set") == "count")
     found = {
         (treatment, metric): value

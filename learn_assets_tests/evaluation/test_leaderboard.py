@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from learn_assets.evaluation.leaderboard import (
-    LEADERBOARD_SCHEMA,
     CellName,
     choose,
     leaderboard,
@@ -20,13 +19,13 @@ from learn_assets.evaluation.performance import performance
 from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.nested_selection import (
-    NESTED_SELECTION_SCHEMA,
     is_of_parts,
     nested_scores,
     nested_selection,
     study_parts,
 )
 from learn_assets.modeling.pipeline import build_cell
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import auroc
 from learn_assets.statistics.paired import auroc_difference
 from learn_assets_tests.modeling.site import SMALL, cell_tables
@@ -69,7 +68,7 @@ def ordinary_table(features: Matrix, labels: Labels, part: npt.NDArray[np.int32]
         "probability": scores,
         "label": labels,
     }
-    return pl.DataFrame(columns, schema=NESTED_SELECTION_SCHEMA)
+    return pl.DataFrame(columns, schema=empty_frame("nested_selection").schema)
 
 
 @pytest.mark.slow
@@ -185,7 +184,7 @@ def test_a_real_cell_is_scored_part_by_part() -> None:
     blocks = cell.blocks.rows(cell.labeled)
     parts = study_parts([*blocks.patient_ids.tolist(), "of another window"], SMALL.seed)
     table = nested_selection(blocks, cell.labels, parts, SMALL, ("learn", "elastic_net"))
-    assert table.schema == pl.Schema(NESTED_SELECTION_SCHEMA)
+    assert table.schema == empty_frame("nested_selection").schema
     assert table["patient_id"].to_list() == sorted(blocks.patient_ids.tolist())
     assert table.join(parts, on=["patient_id", "part"], how="anti").is_empty()
     scores, labels, part = (table[name].to_numpy() for name in ("probability", "label", "part"))
@@ -268,7 +267,7 @@ def test_encoders_are_compared_on_the_same_patients_only() -> None:
     # The order of rows must not pair a patient with another.
     shuffled = {**judged, large: judged[large].sample(fraction=1.0, shuffle=True, seed=1)}
     rows = with_differences(board, shuffled, groups)
-    assert rows.schema == pl.Schema(LEADERBOARD_SCHEMA)
+    assert rows.schema == empty_frame("window_leaderboard").schema
     first, second = (judged[cell] for cell in (small, large))
     expected = auroc_difference(
         *(table["probability"].to_numpy() for table in (second, first)),

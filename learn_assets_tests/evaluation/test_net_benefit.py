@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from learn_assets.evaluation.net_benefit import (
-    NET_BENEFIT_SCHEMA,
     default_thresholds,
     net_benefit,
     net_benefits,
     shown_thresholds,
 )
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.patient_draws import patient_weights
 
 
@@ -115,7 +115,7 @@ def test_a_planted_group_of_five_at_the_top_is_not_counted() -> None:
 
 def test_few_cases_have_no_curve_and_a_reason() -> None:
     ours = net_benefit(predictions(300, 10), minimum_cell=11)
-    assert ours.schema == pl.Schema(NET_BENEFIT_SCHEMA)
+    assert ours.schema == empty_frame("net_benefit").schema
     assert ours["reason"].to_list() == ["fewer than 11 cases or controls"]
     assert ours.drop("feature_set", "learner", "reason").row(0) == (None,) * 9
     assert net_benefit(predictions(300, 30).clear(), minimum_cell=11).is_empty()

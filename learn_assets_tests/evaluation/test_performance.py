@@ -8,10 +8,10 @@ import pytest
 
 from learn_assets.evaluation.performance import (
     METRICS,
-    PERFORMANCE_SCHEMA,
     curves,
     performance,
 )
+from learn_assets.schemas import empty_frame
 
 
 def predictions(patients: int = 300, cases: int = 90, seed: int = 0) -> pl.DataFrame:
@@ -33,7 +33,7 @@ def predictions(patients: int = 300, cases: int = 90, seed: int = 0) -> pl.DataF
 
 def test_every_metric_is_there_with_sensible_limits() -> None:
     result = performance(predictions(), minimum_cell=11, resamples=200)
-    assert result.frame.schema == pl.Schema(PERFORMANCE_SCHEMA)
+    assert result.frame.schema == empty_frame("performance").schema
     assert result.absent == ()
     found = {row["metric"]: row for row in result.frame.iter_rows(named=True)}
     assert tuple(found) == METRICS
@@ -88,7 +88,7 @@ def test_no_pair_of_metrics_gives_a_withheld_count_away() -> None:
 def test_no_predictions_give_an_empty_table_with_its_columns() -> None:
     result = performance(predictions().clear(), minimum_cell=11)
     assert result.frame.is_empty()
-    assert result.frame.schema == pl.Schema(PERFORMANCE_SCHEMA)
+    assert result.frame.schema == empty_frame("performance").schema
     assert curves(predictions().clear(), minimum_cell=11) == ()
 
 

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 
 from learn_assets.evaluation.severe_outcomes import (
-    SEVERE_OUTCOME_SCHEMA,
     OutcomeOptions,
     SevereOutcomeTables,
     score_groups,
     severe_outcome_estimates,
 )
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.survival_curves import (
     CENSORED,
     DEATH,
@@ -164,4 +164,7 @@ def test_score_groups_are_equal_and_keep_ties_together() -> None:
 def test_without_scores_or_outcomes_the_table_is_empty_and_valid() -> None:
     tables = planted_site(500, 10).severe
     assert estimates(replace(tables, scores=tables.scores.clear())).is_empty()
-    assert severe_outcome_estimates(tables, [], OPTIONS).schema == SEVERE_OUTCOME_SCHEMA
+    assert (
+        severe_outcome_estimates(tables, [], OPTIONS).schema
+        == empty_frame("severe_outcome_evaluation").schema
+    )

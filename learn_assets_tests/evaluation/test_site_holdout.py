@@ -15,7 +15,6 @@ from scipy.stats import norm
 from learn_assets.evaluation import site_holdout as module
 from learn_assets.evaluation.site_holdout import (
     DIFFERENCE,
-    SITE_HOLDOUT_SCHEMA,
     SUMMARIZED,
     SiteSplit,
     SiteSplits,
@@ -35,6 +34,7 @@ from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import Cell, build_cell
 from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.calibration import calibration_intercept, calibration_slope
 from learn_assets.statistics.discrimination import auroc
 from learn_assets.statistics.paired import auroc_difference
@@ -117,7 +117,7 @@ def at(frame: pl.DataFrame, care_site: str | None, model: tuple[str, str]) -> di
 def test_a_naive_loop_over_sites_gives_the_same(
     cell: Cell, splits: SiteSplits, own: pl.DataFrame, frame: pl.DataFrame
 ) -> None:
-    assert frame.schema == pl.Schema(SITE_HOLDOUT_SCHEMA)
+    assert frame.schema == empty_frame("site_holdout").schema
     assert frame["care_site"].drop_nulls().unique().sort().to_list() == ["north", "south", "west"]
     blocks = cell.blocks.rows(cell.labeled)
     site_of = dict(zip(splits.patient_ids, splits.care_sites, strict=True))
@@ -297,7 +297,7 @@ def test_no_care_sites_or_one_that_is_large_enough_say_why_nothing_is_shown(
         splits = site_splits(cohort_of(cell), table, MINIMUM)
         found = site_holdout(cell, splits, own, LINEAR)
         assert found.frame.is_empty()
-        assert found.frame.schema == pl.Schema(SITE_HOLDOUT_SCHEMA)
+        assert found.frame.schema == empty_frame("site_holdout").schema
         assert words in str(found.reason)
 
 

@@ -8,13 +8,13 @@ import pytest
 from scipy.special import expit
 
 from learn_assets.evaluation.subgroups import (
-    SUBGROUP_SCHEMA,
     SubgroupOptions,
     newcombe,
     subgroup_attributes,
     subgroup_performance,
     wilson,
 )
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.calibration import calibration_intercept, calibration_slope
 from learn_assets.statistics.discrimination import auroc
 
@@ -62,7 +62,7 @@ def value(frame: pl.DataFrame, attribute: str, group: str, metric: str) -> dict[
 def test_numbers_are_those_of_the_group_alone() -> None:
     judged, attributes = site()
     frame = subgroup_performance(judged, attributes, OPTIONS)
-    assert frame.schema == pl.Schema(SUBGROUP_SCHEMA)
+    assert frame.schema == empty_frame("subgroup_performance").schema
     men = judged.join(attributes.filter(sex="male"), on="patient_id", how="semi")
     risk, labels = men["probability"].to_numpy(), men["label"].to_numpy()
     expected = {

@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 
 from learn_assets.evaluation.temporal import (
-    TEMPORAL_VALIDATION_SCHEMA,
     TemporalSplit,
     temporal_split,
     temporal_validation,
 )
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import Cell, build_cell
+from learn_assets.schemas import empty_frame
 from learn_assets.study import TemporalOptions
 from learn_assets.study.windows import Window
 from learn_assets_tests.modeling.site import SMALL, cell_tables
@@ -140,7 +140,7 @@ def test_later_patients_are_judged_by_models_of_the_earlier_ones() -> None:
     assert split is not None
     judged = temporal_validation(cell, split, LINEAR, resamples=20)
     assert judged.reason is None
-    assert judged.frame.schema == pl.Schema(TEMPORAL_VALIDATION_SCHEMA)
+    assert judged.frame.schema == empty_frame("temporal_validation").schema
     assert judged.frame["cut_date"].unique().to_list() == [CUT]
     model = judged.frame.filter(pl.col("feature_set") == "count")
     found = dict(model.select("metric", "estimate").iter_rows())

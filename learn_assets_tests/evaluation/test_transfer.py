@@ -11,7 +11,6 @@ from scipy.special import expit, logit
 
 from learn_assets.evaluation.site_differences import site_differences
 from learn_assets.evaluation.transfer import (
-    EXTERNAL_VALIDATION_SCHEMA,
     Transfer,
     external_validation,
     transfer_predictions,
@@ -24,6 +23,7 @@ from learn_assets.modeling.pipeline import (
     cross_validate_cell,
     train_cell,
 )
+from learn_assets.schemas import empty_frame
 from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
 
 PROTOCOL = replace(SMALL, learners=("elastic_net",), folds=4)
@@ -74,7 +74,7 @@ def numbers(frame: pl.DataFrame, mode: str, feature_set: str, metric: str) -> di
 
 def test_unknown_codes_cost_counts_what_vectors_keep(transfer: Transfer) -> None:
     found = external_validation("there", transfer, minimum_cell=5, resamples=50)
-    assert found.frame.schema == pl.Schema(EXTERNAL_VALIDATION_SCHEMA)
+    assert found.frame.schema == empty_frame("external_validation").schema
     lost = numbers(found.frame, "as_is", "count", "auroc_minus_own")
     assert lost["upper"] < 0
     kept = numbers(found.frame, "as_is", "embedding", "auroc_minus_own")
@@ -166,7 +166,7 @@ def test_too_few_patients_here_give_an_empty_table_and_a_warning(
     nothing = transfer_predictions(foreign, here, PROTOCOL, own.clear())
     found = external_validation("there", nothing, minimum_cell=5)
     assert found.frame.is_empty()
-    assert found.frame.schema == pl.Schema(EXTERNAL_VALIDATION_SCHEMA)
+    assert found.frame.schema == empty_frame("external_validation").schema
     assert any("too few" in warning for warning in found.warnings)
 
 

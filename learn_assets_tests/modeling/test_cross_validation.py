@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from learn_assets.modeling import cross_validation as module
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import (
-    CROSS_VALIDATION_SCHEMA,
     cross_validate,
     stratified_folds,
 )
 from learn_assets.modeling.features import DuplicatePatientError, FeatureBlocks
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import build_cell
+from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import auroc
 from learn_assets.study import LearnerName
 from learn_assets_tests.modeling.site import SMALL, cell_tables, fit_preprocessing_on_everyone
@@ -57,7 +57,7 @@ def test_every_patient_is_held_out_once_by_every_model() -> None:
     blocks, labels = labeled()
     result = cross_validate(blocks, labels, SMALL)
     assert result.warnings == ()
-    assert result.frame.schema == pl.Schema(CROSS_VALIDATION_SCHEMA)
+    assert result.frame.schema == empty_frame("cross_validation").schema
     models = result.frame.group_by("feature_set", "learner").agg(
         pl.len(), pl.col("patient_id").n_unique().alias("patients")
     )
@@ -136,7 +136,7 @@ def test_too_few_patients_give_an_empty_table_and_a_reason(cases: int, controls:
     labels = np.repeat([1, 0], [cases, controls]).astype(np.int8)
     result = cross_validate(chosen, labels, LINEAR)
     assert result.frame.is_empty()
-    assert result.frame.schema == pl.Schema(CROSS_VALIDATION_SCHEMA)
+    assert result.frame.schema == empty_frame("cross_validation").schema
     assert len(result.warnings) == 1
 
 

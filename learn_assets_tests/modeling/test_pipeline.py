@@ -11,12 +11,12 @@ import pytest
 from learn_assets.modeling.bundle import Provenance, read_bundle, write_bundle
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import (
-    RISK_SCORE_SCHEMA,
     build_cell,
     cross_validate_cell,
     risk_scores,
     train_cell,
 )
+from learn_assets.schemas import empty_frame
 from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
 
 PROTOCOL = replace(SMALL, learners=("elastic_net",))
@@ -38,7 +38,7 @@ def test_labeled_are_scored_out_of_fold_and_everyone_else_by_the_final_model() -
     cell = build_cell(replace(tables, cohort=cohort, scoring_population=scoring), PROTOCOL)
     judged = cross_validate_cell(cell, PROTOCOL).frame
     scores = risk_scores(cell, judged, train_cell(cell, PROTOCOL, PROVENANCE))
-    assert scores.schema == pl.Schema(RISK_SCORE_SCHEMA)
+    assert scores.schema == empty_frame("risk_scores").schema
     final = set(scores.filter(basis="final_model")["patient_id"])
     assert final == {*censored[:2], *tables.scoring_population["patient_id"]}
     assert set(scores.filter(basis="out_of_fold")["patient_id"]) == set(cohort["patient_id"]) - set(
@@ -84,7 +84,7 @@ def test_an_empty_cohort_goes_through_every_step(tmp_path: Path) -> None:
     assert judged.warnings == trained.warnings
     write_bundle(trained, tmp_path / "bundle", scope="transfer")
     loaded = read_bundle(tmp_path / "bundle")
-    assert risk_scores(cell, judged.frame, loaded).schema == pl.Schema(RISK_SCORE_SCHEMA)
+    assert risk_scores(cell, judged.frame, loaded).schema == empty_frame("risk_scores").schema
 
 
 def test_an_empty_site_goes_through_every_step() -> None:

@@ -8,9 +8,6 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from learn_assets.evaluation.explanations import EXPLANATION_SCHEMA
-from learn_assets.evaluation.net_benefit import NET_BENEFIT_SCHEMA
-from learn_assets.evaluation.subgroups import SUBGROUP_SCHEMA
 from learn_assets.reporting.evidence import (
     DecisionCurve,
     ExplanationRow,
@@ -25,6 +22,7 @@ from learn_assets.reporting.evidence_figures import (
     subgroup_forest,
 )
 from learn_assets.reporting.figures import SvgFigure
+from learn_assets.schemas import empty_frame
 
 
 def parsed(figure: SvgFigure | None) -> str:
@@ -43,7 +41,7 @@ def curves() -> tuple[DecisionCurve, ...]:
         {**model, "feature_set": "count", "threshold": 0.1, "net_benefit": 0.12},
         {**model, "feature_set": "count", "learner": "mlp", "threshold": 0.1, "net_benefit": 0.9},
     ]
-    return decision_curves(pl.DataFrame(rows, schema=NET_BENEFIT_SCHEMA), "svm")
+    return decision_curves(pl.DataFrame(rows, schema=empty_frame("net_benefit").schema), "svm")
 
 
 def test_curves_are_of_one_learner_simplest_first_and_leave_withheld_points_out() -> None:
@@ -73,7 +71,7 @@ def test_a_forest_names_withheld_groups_and_shows_no_number_of_theirs() -> None:
     assert "0.70 [0.60, 0.80]" in text
     assert "Asian: withheld" in text
     assert subgroup_forest([group("Asian", "race", None)], "forest") is None
-    frame = pl.DataFrame(schema=SUBGROUP_SCHEMA)
+    frame = empty_frame("subgroup_performance")
     assert subgroup_rows(frame) == ()
     assert subgroup_forest(subgroup_rows(frame), "forest") is None
 
@@ -91,7 +89,7 @@ def explained(method: str, subject: str, direction: float | None, **more: object
         "direction": direction,
         **more,
     }
-    return pl.DataFrame([row], schema=EXPLANATION_SCHEMA)
+    return pl.DataFrame([row], schema=empty_frame("explanations").schema)
 
 
 def test_a_name_with_dollar_signs_is_no_formula() -> None:

@@ -21,7 +21,7 @@ from learn_assets.reporting.document import (
 )
 from learn_assets.reporting.labels import in_words
 from learn_assets.reporting.values import Value, count, number, words
-from learn_assets.schemas.registry import VALIDATED
+from learn_assets.schemas.registry import ARRIVING
 from learn_assets.study.expectations import CATEGORIES, EVENT_TABLES, Category
 
 _ORDER = ("patient", *EVENT_TABLES)
@@ -142,7 +142,7 @@ def _coverage(context: StudyContext) -> Block:
 
 
 def _quarantine(context: StudyContext) -> Block:
-    names = (f"{name}_quarantine" for name in VALIDATED)
+    names = (f"{name}_quarantine" for name in ARRIVING)
     tables = {name: table for name in names if (table := context.table(name)) is not None}
     if not tables:
         return absent("Rows refused at validation", not_made("patient_quarantine"))

@@ -26,16 +26,11 @@ from learn_assets.reporting.document import (
     Table,
 )
 from learn_assets.reporting.values import words
-from learn_assets.schemas.registry import VALIDATED
+from learn_assets.schemas.registry import on_page
 from learn_assets.study import Study, SyntheticSource
 from learn_assets.study.windows import Window
 from learn_assets.warehouse import project_fingerprint
 
-# Only tables with patient identifiers in them: the fingerprint of a table of counts could be
-# compared with guesses at a masked one.
-FINGERPRINTED = (*VALIDATED, "index_events", "narratives")
-FINGERPRINTED_WINDOW = ("cohort", "event_counts", "latest_measurement")
-FINGERPRINTED_CELL = ("patient_embeddings", "cross_validation", "risk_scores")
 # The page names the code of all that it shows.
 REPORT_CODE = (
     *(*DATA_CODE, *CELL_CODE, *SENSITIVITY_CODE, *TRANSFER_CODE),
@@ -119,13 +114,13 @@ def _without_folders(content: Any) -> Any:
 def _fingerprints(context: StudyContext) -> list[tuple[str, str]]:
     study = context.study
     places: list[tuple[str, Window | None, str | None]] = [
-        *((table, None, None) for table in FINGERPRINTED),
-        *((table, window, None) for window in study.windows for table in FINGERPRINTED_WINDOW),
+        *((table, None, None) for table in on_page(None)),
+        *((table, window, None) for window in study.windows for table in on_page("window")),
         *(
             (table, window, encoder.id)
             for window in study.windows
             for encoder in study.encoders
-            for table in FINGERPRINTED_CELL
+            for table in on_page("cell")
         ),
     ]
     found = []
