@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from learn_assets import __main__ as command_line
-from learn_assets.doctor import examine, extra_lines
+from learn_assets.commands.answer import as_json
+from learn_assets.commands.doctor import examine, find_extras
 from learn_assets.embedding import hub_cache
 from learn_assets.embedding.devices import Devices, Gpu
 from learn_assets.embedding.registry import REGISTRY, HubWeights
@@ -109,9 +111,9 @@ def test_extras_say_what_they_lack() -> None:
         'numpy; extra == "server"',
         'no-such-package; extra == "dev"',
     ]
-    ray, server = extra_lines(requirements)
-    assert "lacks no-such-package; pip install 'learn-assets[ray]'" in ray
-    assert server == "extra server: installed"
+    ray, server = find_extras(requirements)
+    assert "lacks no-such-package; pip install 'learn-assets[ray]'" in ray.words
+    assert server.words == "extra server: installed"
     declared = metadata.metadata("learn-assets").get_all("Provides-Extra") or []
     assert {"ray", "server", "openvino"} <= set(declared)
 
@@ -128,3 +130,29 @@ def test_the_command_prints_and_its_status_says_whether_all_can_run(
         "learn_assets.embedding.devices.probe_devices", lambda: Devices((), GIB // 8)
     )
     assert command_line.main(["doctor"]) == 1
+    capsys.readouterr()
+    assert command_line.main(["doctor", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["well"] is False
+
+
+def test_a_program_reads_what_a_person_reads(small_study: Study) -> None:
+    gpus = (Gpu(0, "L4", 24 * GIB, 23 * GIB), Gpu(1, "H100", 80 * GIB, 70 * GIB))
+    diagnosis = examine(small_study, Devices(gpus, 6 * GIB))
+    found = json.loads(as_json(diagnosis.answer().document))
+    text = diagnosis.answer().text
+    assert [gpu["free_bytes"] / GIB for gpu in found["machine"]["gpus"]] == [23, 70]
+    assert found["machine"]["free_memory"] == 6 * GIB
+    assert f"{found['machine']['threads']} threads" in text
+    assert {encoder["id"] for encoder in found["registered"]} == set(REGISTRY)
+    for encoder in found["registered"]:
+        words = f"{encoder['dimension']} dimensions, chunks of {encoder['token_limit']:,} tokens"
+        assert f"{words}, {encoder['license']}" in text
+        assert f"{encoder['fit']['need']['gpu_bytes'] / GIB:,.1f} GiB on a GPU" in text
+        assert (encoder["folder"] or encoder["remedy"]) in text
+    (own,) = found["encoders"]
+    assert f"{own['id']}: mode {own['mode']}, {own['dtype']}, revision {own['revision']}" in text
+    assert own["runs"] is True
+    for extra in found["machine"]["extras"]:
+        assert all(package in text for package in extra["lacks"])
+    assert found["study"] == small_study.name
+    assert found["well"] is True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 import shlex
@@ -10,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from learn_assets.__main__ import argument_parser
+from learn_assets.commands.app import PROGRAM, app
 from learn_assets.study.file import packaged_studies
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +24,7 @@ PROGRAMS = ("learn-assets", "make", "python", "dg")
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
 _ASSIGNMENT = re.compile(r"[A-Z][A-Z_0-9]*=\S*")
-_INCOMPLETE = "the following arguments are required"
+_INCOMPLETE = "Missing "
 
 
 class UnknownCommandError(Exception):
@@ -96,14 +97,25 @@ def _check_ours(words: list[str], *, whole: bool) -> None:
     arguments = ["0" * 64 if word == "<digest>" else word for word in words]
     options = [word for word in arguments if not (word.startswith("[") and word.endswith("]"))]
     try:
-        parsed = argument_parser().parse_args(options)
-    except UnknownCommandError as error:
-        if whole or _INCOMPLETE not in str(error):
-            raise
+        parsed = parser().main(options, prog_name=PROGRAM, standalone_mode=False)
+    except typer.TyperException as error:
+        message = error.format_message()
+        if whole or not message.startswith(_INCOMPLETE):
+            raise UnknownCommandError(message) from error
         return
-    study = parsed.study
+    # The help and the version are shown without a study.
+    study = parsed.get("study") if isinstance(parsed, dict) else None
     if study is not None and not study.endswith(".yaml"):
         _expect(study, frozenset(packaged_studies()), "packaged study")
+
+
+@cache
+def parser() -> Any:
+    """Return the program with commands that only return their options."""
+    program = typer.main.get_command(app)
+    for command in program.commands.values():
+        command.callback = dict
+    return program
 
 
 def _check_dg(words: list[str]) -> None:
@@ -149,14 +161,6 @@ def benchmark_flags(script: str) -> frozenset[str]:
     return frozenset(str(ast.literal_eval(call.args[0])) for call in calls)
 
 
-@pytest.fixture(autouse=True)
-def _errors_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    def error(parser: argparse.ArgumentParser, message: str) -> None:
-        raise UnknownCommandError(f"{parser.prog}: {message}")
-
-    monkeypatch.setattr(argparse.ArgumentParser, "error", error)
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_of_a_page_exists(document: Path) -> None:
     for shown in shown_commands(document.name, document.read_text(encoding="utf-8")):
@@ -186,6 +190,11 @@ def test_the_pages_show_commands_of_every_kind() -> None:
         "`learn-assets store size | tidy`",
         "`learn-assets show --sudy demo`",
         "`learn-assets show --study dmeo`",
+        "`learn-assets show --study`",
+        "`learn-assets materialize --json`",
+        "`learn-assets --versions`",
+        "`learn-assets external-validation --model b --accept everything`",
+        "`learn-assets external-validation --model b --sha256 0`",
         "```sh\nlearn-assets export-model --window a --encoder b\n```",
         "```sh\nX=1 .venv/bin/python -m learn_assets \\\n  materialize --forced   # all\n```",
         "`python benchmarks/embedding.py --patience 3`",

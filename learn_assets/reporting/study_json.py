@@ -23,7 +23,7 @@ from learn_assets.reporting.document import (
     block_anchor,
     numbered,
 )
-from learn_assets.reporting.values import Value
+from learn_assets.reporting.values import for_machines
 
 SCHEMA = "learn_assets/study_report"
 SCHEMA_VERSION = "1.1"
@@ -80,7 +80,9 @@ def _words(block: Paragraph | Bullets | Facts | Source) -> dict[str, Any]:
         case Bullets():
             return {"items": list(block.items)}
         case Facts():
-            return {"values": [{"name": item.name, **_value(item.value)} for item in block.items]}
+            return {
+                "values": [{"name": item.name, **for_machines(item.value)} for item in block.items]
+            }
         case Source():
             return {"caption": block.caption, "text": block.text}
 
@@ -91,7 +93,10 @@ def _table(table: Table) -> dict[str, Any]:
         "note": table.note,
         "columns": [{"key": column.key, "title": column.title} for column in table.columns],
         "rows": [
-            {column.key: _value(value) for column, value in zip(table.columns, row, strict=True)}
+            {
+                column.key: for_machines(value)
+                for column, value in zip(table.columns, row, strict=True)
+            }
             for row in table.rows
         ],
     }
@@ -104,12 +109,12 @@ def _flow(flow: Flow) -> dict[str, Any]:
             {
                 "name": step.name,
                 "reason": step.reason,
-                "remaining": _value(step.remaining),
-                "removed": _value(step.removed),
+                "remaining": for_machines(step.remaining),
+                "removed": for_machines(step.removed),
             }
             for step in flow.steps
         ],
-        "groups": [{"name": group.name, **_value(group.value)} for group in flow.groups],
+        "groups": [{"name": group.name, **for_machines(group.value)} for group in flow.groups],
     }
 
 
@@ -123,11 +128,3 @@ def _figure(figure: Figure) -> dict[str, Any]:
             for series in figure.series
         ],
     }
-
-
-def _value(value: Value) -> dict[str, Any]:
-    """Return the text and, where there are some, the number and its limits."""
-    content: dict[str, Any] = {"text": value.text, "value": value.number}
-    if value.lower is not None or value.upper is not None:
-        content |= {"lower": value.lower, "upper": value.upper}
-    return content

@@ -1,8 +1,14 @@
-"""Transfer in words: what other sites' models achieve here, as Markdown for terminal and UI."""
+"""Transfer in words: what other sites' models achieve here, for terminal, UI and programs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
+
+_MODEL = ("model", "mode", "feature_set", "learner")
+_METRICS = ("auroc", "calibration_slope", "auroc_minus_own")
+_GAP = "standardized_difference"
 
 
 def comparison_table(frame: pl.DataFrame) -> str:
@@ -14,12 +20,9 @@ def comparison_table(frame: pl.DataFrame) -> str:
         "| model | used | features | learner | AUROC | calibration slope | AUROC minus own |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    keys = ["model", "mode", "feature_set", "learner"]
-    for place, rows in frame.group_by(keys, maintain_order=True):
-        found = {row["metric"]: row for row in rows.iter_rows(named=True)}
-        names = ("auroc", "calibration_slope", "auroc_minus_own")
-        cells = [*map(str, place), *(_shown(found.get(name)) for name in names)]
-        lines.append(f"| {' | '.join(cells)} |")
+    for row in comparison_rows(frame):
+        cells = [str(row[name]) for name in _MODEL]
+        lines.append(f"| {' | '.join([*cells, *(_shown(row[name]) for name in _METRICS)])} |")
     known = frame.select("model", "not_external").drop_nulls().unique(maintain_order=True)
     labels = [f"NOT EXTERNAL - {model}: {reason}\n" for model, reason in known.iter_rows()]
     return "\n".join([*labels, *lines])
@@ -31,7 +34,7 @@ def differences_table(frame: pl.DataFrame) -> str:
         "| model | aspect | name | source | here | standardized difference |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for row in frame.iter_rows(named=True):
+    for row in differences_rows(frame):
         gap = row["standardized_difference"]
         numbers = [
             f"{row['source']:.4g}",
@@ -44,9 +47,40 @@ def differences_table(frame: pl.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _shown(row: dict[str, float | None] | None) -> str:
+def comparison_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of `comparison_table`: a metric with its limits, rounded as it is shown."""
+    rows = []
+    for place, found in frame.group_by(_MODEL, maintain_order=True):
+        metrics = {row["metric"]: row for row in found.iter_rows(named=True)}
+        shown = {name: _rounded(metrics.get(name)) for name in _METRICS}
+        rows.append(dict(zip(_MODEL, place, strict=True)) | shown)
+    return rows
+
+
+def differences_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of `site_differences`, with numbers rounded as they are shown."""
+    return [
+        {
+            **{name: row[name] for name in ("model", "aspect", "name")},
+            **{name: float(f"{row[name]:.4g}") for name in ("source", "here")},
+            "standardized_difference": None if (gap := row[_GAP]) is None else round(gap, 2),
+        }
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def _rounded(row: dict[str, Any] | None) -> dict[str, float | None] | None:
     if row is None or row["estimate"] is None:
+        return None
+    limits = (row["lower"], row["upper"]) if None not in (row["lower"], row["upper"]) else ()
+    value, *rest = (round(number, 3) for number in (row["estimate"], *limits))
+    lower, upper = rest or (None, None)
+    return {"value": value, "lower": lower, "upper": upper}
+
+
+def _shown(metric: dict[str, float | None] | None) -> str:
+    if metric is None:
         return "-"
-    if row["lower"] is None or row["upper"] is None:
-        return f"{row['estimate']:.3f}"
-    return f"{row['estimate']:.3f} ({row['lower']:.3f} to {row['upper']:.3f})"
+    if metric["lower"] is None:
+        return f"{metric['value']:.3f}"
+    return "{value:.3f} ({lower:.3f} to {upper:.3f})".format_map(metric)

@@ -37,6 +37,14 @@ class Value:
 MISSING = Value(NOT_AVAILABLE)
 
 
+def for_machines(value: Value) -> dict[str, str | float | None]:
+    """Return the text and, where there are some, the number and its limits."""
+    content: dict[str, str | float | None] = {"text": value.text, "value": value.number}
+    if value.lower is not None or value.upper is not None:
+        content |= {"lower": value.lower, "upper": value.upper}
+    return content
+
+
 def words(text: str, link: str | None = None) -> Value:
     """Return a text."""
     return Value(text, link=link)

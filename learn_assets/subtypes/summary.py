@@ -1,8 +1,9 @@
-"""Summary: what a subtypes study has in its lake, as text for the terminal; small counts masked."""
+"""Summary: what a subtypes study has in its lake, for people and programs; counts masked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from learn_assets.lake import Lake
 from learn_assets.study.subtypes import SubtypeStudy
@@ -17,21 +18,60 @@ from learn_assets.subtypes.tables import publication_tables
 _WIDEST = 46
 
 
-def subtypes_summary(study: SubtypeStudy, lake: Lake) -> str:
-    """Return the study's tables as text; a lake that lacks one says what to do."""
-    label = " (synthetic data)" if study.synthetic else ""
-    title = f"{study.title}{label}"
+@dataclass(frozen=True)
+class SubtypesSummary:
+    """What a study shows so far, in order: tables, whose notes are verdicts, and remarks."""
+
+    name: str
+    title: str
+    synthetic: bool
+    parts: tuple[PublicationTable | str, ...]
+
+    @property
+    def text(self) -> str:
+        """The summary as a terminal shows it; long cells are shortened."""
+        title = f"{self.title}{' (synthetic data)' if self.synthetic else ''}"
+        shown = (part if isinstance(part, str) else "\n".join(_lines(part)) for part in self.parts)
+        return "\n\n".join([title, *shown])
+
+    def document(self) -> dict[str, object]:
+        """Return the same tables and remarks for programs."""
+        tables = [part for part in self.parts if isinstance(part, PublicationTable)]
+        return {
+            "study": self.name,
+            "title": self.title,
+            "synthetic": self.synthetic,
+            "tables": [
+                {
+                    "name": table.name,
+                    "title": table.title,
+                    "columns": table.header,
+                    "rows": table.rows,
+                    "verdicts": table.notes,
+                }
+                for table in tables
+            ],
+            "remarks": [part for part in self.parts if isinstance(part, str)],
+        }
+
+
+def subtypes_summary(study: SubtypeStudy, lake: Lake) -> SubtypesSummary:
+    """Return the study's tables; for a lake that lacks one, what to do."""
+    return SubtypesSummary(study.name, study.title, study.synthetic, tuple(_parts(study, lake)))
+
+
+def _parts(study: SubtypeStudy, lake: Lake) -> Iterator[PublicationTable | str]:
     if any(lake.stamp(name) is None for name in (*SOURCES, "discharge_tables")):
-        return f"{title}\nnothing yet; run: learn-assets materialize --study {study.name}"
+        yield f"nothing yet; run: learn-assets materialize --study {study.name}"
+        return
     tables = {name: lake.read(name) for name in SOURCES}
-    parts = [
-        "\n".join(_lines(table)) for table in publication_tables(tables, study.privacy.minimum_cell)
-    ]
-    files = f"These tables as Word and CSV, and the figures: {lake.folder(FOLDER)}"
-    return "\n\n".join([title, *parts, files, *_cluster_parts(study, lake)])
+    for table in publication_tables(tables, study.privacy.minimum_cell):
+        yield replace(table, notes=())
+    yield f"These tables as Word and CSV, and the figures: {lake.folder(FOLDER)}"
+    yield from _cluster_parts(study, lake)
 
 
-def _cluster_parts(study: SubtypeStudy, lake: Lake) -> Iterator[str]:
+def _cluster_parts(study: SubtypeStudy, lake: Lake) -> Iterator[PublicationTable | str]:
     """Yield the verdict and the subtypes of each sex, or what is still to be made."""
     if any(lake.stamp(name) is None for name in ("subtype_match", "subtype_page")):
         yield f"No subtypes yet; run: learn-assets materialize --study {study.name}"
@@ -43,12 +83,15 @@ def _cluster_parts(study: SubtypeStudy, lake: Lake) -> Iterator[str]:
         return
     for one in results.sexes:
         table = subtypes_table(one, one.minimum_cell)
-        shown = PublicationTable(
-            table.name, table.title, table.header[:4], tuple(row[:4] for row in table.rows)
-        )
         told = (one.verdict["verdict"], one.verdict["published_verdict"])
-        yield "\n".join([*_lines(shown), *(str(words) for words in told if words)])
-    yield "\n".join(_lines(audit_table(results.sexes)))
+        yield PublicationTable(
+            name=table.name,
+            title=table.title,
+            header=table.header[:4],
+            rows=tuple(row[:4] for row in table.rows),
+            notes=tuple(str(words) for words in told if words),
+        )
+    yield replace(audit_table(results.sexes), notes=())
     yield f"Page of the study: {lake.folder(PAGE_FOLDER) / PAGE_FILE}"
 
 
@@ -59,6 +102,7 @@ def _lines(table: PublicationTable) -> Iterator[str]:
     widths = [max(len(row[column]) for row in cells) for column in range(len(table.header))]
     for row in cells:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from table.notes
 
 
 def _shortened(cell: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import polars as pl
@@ -91,7 +92,9 @@ def test_rolling_back_brings_the_scores_back_and_holds(
     cell = ["--window", other.study.windows[0].key, "--encoder", ENCODER]
     study = ["--study", str(write_study_file(other))]
     assert command_line.main(["roll-back", *cell, *study]) == 0
-    assert before.digest[:12] in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{before.digest[:12]} (" in shown
+    assert "everyone eligible now is scored" in shown
     assert in_force(other).digest == before.digest
     assert scores_now(other).equals(scores)
     # The withdrawn models are still the newest, and are not promoted behind the person's back.
@@ -99,7 +102,12 @@ def test_rolling_back_brings_the_scores_back_and_holds(
     assert other.run_job("risk_models", "champion", window=0).success
     assert in_force(other).digest == before.digest
     reason = ["--reason", "the new laboratory is in it"]
-    assert command_line.main(["promote", *cell, *study, *reason]) == 0
+    capsys.readouterr()
+    assert command_line.main(["promote", *cell, *study, *reason, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["champion"] == newest(other)[:12]
+    assert told["reason"].endswith(reason[1])
+    assert (told["scored"], told["failure"]) == (True, None)
     assert in_force(other).digest == newest(other)
     assert command_line.main(["roll-back", *cell, *study, "--to", "0000"]) == 2
     assert "0000" in capsys.readouterr().err

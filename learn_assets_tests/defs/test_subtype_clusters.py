@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from learn_assets.commands.answer import as_json
 from learn_assets.definitions import build_definitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.runner import StageOutcome, materialize_study
@@ -184,7 +186,14 @@ def test_an_altered_figure_is_not_put_into_the_page(copied_clusters: MadeCluster
 
 
 def test_show_tells_the_verdict_and_where_the_page_is(clustered: MadeClusters) -> None:
-    told = subtypes_summary(clustered.study, clustered.lake)
+    found = subtypes_summary(clustered.study, clustered.lake)
+    told = found.text
+    document = json.loads(as_json(found.document()))
+    verdicts = [words for table in document["tables"] for words in table["verdicts"]]
+    assert sum("Structure: 4 clusters." in words for words in verdicts) == 2
+    for table in document["tables"]:
+        assert table["title"] in told
+        assert all(cell[:45] in told for row in table["rows"] for cell in row)
     assert told.count("Structure: 4 clusters.") == 2
     assert "The published rule says" in told
     assert str(clustered.lake.folder("subtype_page")) in told

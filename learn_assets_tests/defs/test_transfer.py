@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -96,6 +97,10 @@ def test_an_exported_bundle_is_announced_and_names_no_patient(
     assert command(copied, *exported, str(bundle.parent / "twin")) == 0
     digest = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
     assert f"sha256 {digest}" in capsys.readouterr().out
+    assert command(copied, *exported, str(bundle.parent / "third"), "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["sha256"] == digest
+    assert (told["study"], told["folder"]) == (copied.study.name, str(bundle.parent / "third"))
     content = b"".join(path.read_bytes() for path in bundle.rglob("*") if path.is_file())
     assert not any(patient.encode() in content for patient in patient_ids(copied.lake))
     assert command(copied, *exported, str(bundle)) == 2
@@ -238,6 +243,18 @@ def test_patients_of_another_site_are_taken_without_a_word(
     assert "| external | as_is | learn |" in shown.out
     assert "NOT EXTERNAL" not in shown.out
     assert "accepted" not in shown.err
+    same = ("external-validation", "--model", str(bundle), "--no-refit", "--json")
+    assert command(there, *same) == 0
+    (cell,) = json.loads(capsys.readouterr().out)["cells"]
+    assert cell["not_external"] is None
+    assert (cell["study"], cell["encoder"]) == (there.study.name, ENCODER)
+    table, _ = shown.out.split("| model | aspect |")
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| external")]
+    assert len(rows) == len(cell["performance"])
+    for row, read in zip(rows, cell["performance"], strict=True):
+        assert row[1:4] == [read["mode"], read["feature_set"], read["learner"]]
+        if read["auroc"] is not None:
+            assert row[4].startswith(f"{read['auroc']['value']:.3f}")
 
 
 def test_another_site_may_have_given_its_study_the_same_name(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from learn_assets import store_command
+from learn_assets.commands.answer import Answer, RefusedError, as_json
+from learn_assets.commands.store import tend_stores
 from learn_assets.embedding import maintenance, shard_folder
 from learn_assets.embedding.cell import vector_store
 from learn_assets.embedding.encoders import find_encoder
@@ -243,22 +245,39 @@ def test_vectors_of_another_machine_s_type_are_current(study: Study, lake: Lake)
         assert {space[:32], f"{space[:32]}-float16"} & folders
 
 
+def numbers(answer: Answer, *names: str) -> list[tuple[int, ...]]:
+    """These numbers of each store, as a program reads them."""
+    stores = json.loads(as_json(answer.document))["stores"]
+    return [tuple(store[name] for name in names) for store in stores]
+
+
 def test_the_command_answers_in_counts(study: Study, lake: Lake) -> None:
     stores = stores_of(study, lake)
     folders = {store.folder for store in stores}
 
-    def answer(action: str, *, delete: bool = False) -> store_command.StoreAnswer:
-        return store_command.answer_store_command(study, lake, action, delete=delete)
+    def answer(action: str, *, delete: bool = False) -> Answer:
+        return tend_stores(study, lake, action, delete=delete)
 
     assert answer("size").status == answer("verify").status == answer("compact").status == 0
-    assert any("2 vectors in 1 shards" in line for line in answer("size").lines)
+    size = answer("size")
+    assert "2 vectors in 1 shards" in size.text
+    assert numbers(size, "vectors", "shards") == [(2, 1)] * 3
+    assert size.document["bytes"] == sum(number for (number,) in numbers(size, "bytes"))
+    assert numbers(answer("verify"), "vectors", "shards", "corrupt") == [(2, 1, 0)] * 3
     victim = next(stores[0].folder.glob("*.safetensors"))
     victim.write_bytes(victim.read_bytes()[:-1])
-    assert answer("verify").status == 1
+    damaged = answer("verify")
+    assert damaged.status == 1
+    assert sorted(numbers(damaged, "corrupt")) == [(0,), (0,), (1,)]
     assert answer("verify").status == 0
-    assert answer("size", delete=True).status == 2
+    assert sum(after for (after,) in numbers(answer("compact"), "shards_after")) == 2
+    with pytest.raises(RefusedError, match="--delete"):
+        answer("size", delete=True)
     del stores
-    answer("collect")
+    listed = json.loads(as_json(answer("collect").document))
+    kinds = {item["kind"]: item["items"] for item in listed["garbage"]}
+    assert kinds == {"unused store": 1, "damaged shard": 1}
+    assert (listed["in_use"], listed["removed"]) == (0, False)
     assert all(folder.exists() for folder in folders)
     assert answer("collect", delete=True).status == 0
     assert sorted(folder.exists() for folder in folders) == [False, True, True]
@@ -268,7 +287,8 @@ def test_nothing_is_collected_while_an_encoder_is_unknown(study: Study, lake: La
     *_, old = (store.folder for store in stores_of(study, lake))
     gone = EncoderChoice(id="gone", path=lake.root / "nowhere")
     changed = study.model_copy(update={"encoders": (gone,)})
-    assert store_command.answer_store_command(changed, lake, "collect", delete=True).status == 2
+    with pytest.raises(RefusedError, match="gone"):
+        tend_stores(changed, lake, "collect", delete=True)
     assert old.exists()
 
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
+from learn_assets.commands.answer import as_json
 from learn_assets.disclosure import WITHHELD
 from learn_assets.lake import Lake
 from learn_assets.reporting.results import StudyResults, collect_results
-from learn_assets.reporting.text import summary
+from learn_assets.reporting.text import summary, summary_document
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
 from learn_assets_tests.reporting.made_up import fill_lake
@@ -101,3 +104,36 @@ def test_the_summary_tells_sizes_ladder_page_and_that_data_are_synthetic(
     assert text.count("XGBoost") == 3
     assert text.endswith(str(report_results.page))
     assert "SYNTHETIC" not in summary(replace(report_results, synthetic=False))
+
+
+_METRICS = ("auroc", "auprc", "brier", "calibration_slope")
+
+
+def test_a_program_reads_the_numbers_of_the_text(report_results: StudyResults) -> None:
+    text = summary(report_results)
+    document = json.loads(as_json(summary_document(report_results)))
+    (window,) = (window for window in document["windows"] if window["cells"])
+    assert f"{window['cases']['value']} cases, {window['controls']['value']} controls" in text
+    assert window["prevalence"]["text"] in text
+    assert f"{window['eligible_now']['text']} more eligible now" in text
+    assert f"{window['with_index_event']['text']} patients with an index event" in text
+    assert f"{window['after_every_rule']['text']} left" in text
+    (cell,) = window["cells"]
+    assert len(cell["models"]) == 15
+    for model in cell["models"]:
+        shown = [model[metric] for metric in _METRICS]
+        assert re.search(r"\s+".join(re.escape(metric["text"]) for metric in shown), text)
+        for metric in shown:
+            numbers = [float(number) for number in re.findall(r"-?[\d.]+", metric["text"])]
+            assert [
+                metric[name] for name in ("value", "lower", "upper") if name in metric
+            ] == numbers
+    assert document["not_materialized"] == list(report_results.absent)
+
+
+def test_a_program_reads_no_masked_count(report_study: Study, tmp_path: Path) -> None:
+    results = collect_results(report_study, fill_lake(report_study, tmp_path, cases=6))
+    window = summary_document(results)["windows"][0]
+    assert window["cases"] == {"text": "<11", "value": None}
+    assert window["controls"] == {"text": WITHHELD, "value": None}
+    assert window["prevalence"]["value"] is None

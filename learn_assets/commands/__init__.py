@@ -1,0 +1,1 @@
+"""Commands: what `learn-assets` can be asked to do, as text for people or JSON for programs."""
