@@ -16,7 +16,7 @@ from learn_assets.defs.runner import StageOutcome, materialize_study
 from learn_assets.defs.subtypes_stages import data_runs
 from learn_assets.lake import Lake
 from learn_assets.study.subtypes import SubtypeStudy
-from learn_assets_tests.subtypes.test_study import GOOD
+from learn_assets_tests.study.test_subtypes import GOOD
 
 DATA = "subtypes_data"
 LATER_JOBS = ("language_models", "subtype_clusters", "subtype_results")
