@@ -13,7 +13,6 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import norm
 
 from learn_assets.evaluation.occlusion import CountOcclusion, Occlusion
 from learn_assets.modeling.arrays import FloatMatrix, IndexVector, Labels
@@ -30,7 +29,7 @@ from learn_assets.modeling.leakage import assert_disjoint
 from learn_assets.modeling.preprocessing import Column, FittedPreprocessing, preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.threads import single_thread
-from learn_assets.statistics.discrimination import FloatVector, Interval, delong
+from learn_assets.statistics.discrimination import FloatVector, Interval, delong, wald
 from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 from learn_assets.study import FeatureSet, LearnerName
 
@@ -334,8 +333,7 @@ def _area_lost(plain: FloatVector, permuted: FloatMatrix, patients: _Patients) -
     lost = float(contrast @ areas.estimates)
     # Permutations that change no ranking leave a variance of rounding, which may be below zero.
     variance = max(float(contrast @ areas.covariance @ contrast), 0.0)
-    width = float(norm.ppf(0.975)) * float(np.sqrt(variance))
-    return Interval(lost, lost - width, lost + width)
+    return wald(lost, variance)
 
 
 def _occlusion_rows(

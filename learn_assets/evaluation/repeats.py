@@ -81,9 +81,7 @@ def repeated_auroc(repeats: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=REPEATED_CROSS_VALIDATION_SCHEMA)
 
 
-def corrected_resampled_interval(
-    values: FloatVector, test_to_train: float, *, level: float = 0.95
-) -> Interval:
+def corrected_resampled_interval(values: FloatVector, test_to_train: float) -> Interval:
     """Return the mean of a measure over folds and repeats with limits that know of their overlap.
 
     values: one a fold and repeat. test_to_train: held-out patients a training patient,
@@ -96,7 +94,7 @@ def corrected_resampled_interval(
     if count < 2:
         return Interval(mean, float("nan"), float("nan"))
     variance = (1 / count + test_to_train) * float(np.var(values, ddof=1))
-    width = float(student.ppf(0.5 + level / 2, count - 1)) * float(np.sqrt(variance))
+    width = float(student.ppf(0.975, count - 1)) * float(np.sqrt(variance))
     return Interval(mean, max(0.0, mean - width), min(1.0, mean + width))
 
 

@@ -15,7 +15,6 @@ import polars as pl
 from scipy.special import logit
 
 from learn_assets.evaluation.performance import curves, performance
-from learn_assets.evaluation.subgroups import wilson
 from learn_assets.modeling.bundle import TrainedModels, score
 from learn_assets.modeling.cross_validation import CROSS_VALIDATION_SCHEMA, cross_validate
 from learn_assets.modeling.features import BASELINE
@@ -34,6 +33,7 @@ from learn_assets.statistics.logistic_line import (
     fit_line,
 )
 from learn_assets.statistics.paired import auroc_difference, brier_difference
+from learn_assets.statistics.shares import wilson
 from learn_assets.study import ReductionOptions
 
 Mode = Literal["own", "as_is", "recalibrated_intercept", "recalibrated_slope", "refitted"]

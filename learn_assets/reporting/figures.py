@@ -17,7 +17,7 @@ from learn_assets.evaluation.performance import ModelCurves
 from learn_assets.reporting.estimates import ModelResult
 from learn_assets.reporting.inline_svg import inline_svg
 from learn_assets.reporting.labels import feature_set_label, learner_label
-from learn_assets.statistics.calibration import CalibrationBin
+from learn_assets.statistics.shares import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,7 +89,6 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelcolor": INK,
 }
 _WIDTH = 4.7
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -285,7 +284,8 @@ def _calibration(figure: Figure, models: Sequence[ModelCurves]) -> None:
         shift = 0.004 * (rank - (len(models) - 1) / 2)
         predicted = np.array([b.mean_probability for b in model.calibration])
         observed = np.array([b.observed_share for b in model.calibration])
-        lower, upper = np.array([wilson_interval(b) for b in model.calibration]).T
+        shares = [wilson(b.cases, b.patients) for b in model.calibration]
+        lower, upper = np.array([(share.lower, share.upper) for share in shares]).T
         color = color_of(model.feature_set)
         axes.vlines(predicted + shift, lower, upper, color=color, linewidth=1.3, alpha=0.65)
         axes.plot(
@@ -304,15 +304,6 @@ def _calibration(figure: Figure, models: Sequence[ModelCurves]) -> None:
     axes.set_xlim(0, limit)
     axes.set_ylim(0, limit)
     axes.legend(loc="upper left")
-
-
-def wilson_interval(group: CalibrationBin) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a bin's observed share (Wilson 1927)."""
-    count, share, square = group.patients, group.observed_share, _Z95**2
-    center = (share + square / (2 * count)) / (1 + square / count)
-    spread = np.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    half = _Z95 * float(spread) / (1 + square / count)
-    return center - half, center + half
 
 
 def _unit_square(figure: Figure, x_label: str, y_label: str) -> Axes:
