@@ -16,6 +16,7 @@ from learn_assets.modeling.champion import (
     HistoryEntry,
 )
 from learn_assets.modeling.lake_cell import champion_history, load_cell
+from learn_assets.reporting.markdown import markdown_table
 from learn_assets.study import Study
 
 
@@ -84,10 +85,7 @@ def _decide(study: Study, step: CellStep) -> HistoryEntry:
 
 
 def _history_table(entries: tuple[HistoryEntry, ...]) -> str:
-    lines = ["| decided | decision | in force | judged | why |", "| --- | --- | --- | --- | --- |"]
-    lines += [
-        f"| {entry.decided_at} | {entry.action} | {entry.champion[:12]} | {entry.challenger[:12]} "
-        f"| {entry.reason} |"
-        for entry in entries
+    cells = [
+        (str(e.decided_at), e.action, e.champion[:12], e.challenger[:12], e.reason) for e in entries
     ]
-    return "\n".join(lines)
+    return markdown_table(["decided", "decision", "in force", "judged", "why"], cells)

@@ -9,7 +9,7 @@ from learn_assets.defs.stages import cell_step
 from learn_assets.evaluation.comparison import compare_models, planned_contrasts
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.reporting.comparison_figures import difference_forest
-from learn_assets.reporting.comparison_words import comparison_results, markdown_table
+from learn_assets.reporting.comparison_words import comparison_results, comparisons_table
 from learn_assets.study import Study
 
 
@@ -44,7 +44,7 @@ def _comparisons(study: Study) -> dg.AssetsDefinition:
                 study,
                 "comparisons",
                 stamp,
-                comparisons=dg.MetadataValue.md(markdown_table(results, compared.tests)),
+                comparisons=dg.MetadataValue.md(comparisons_table(results, compared.tests)),
                 differences=figure_entry(difference_forest(results, "differences")),
                 tests=compared.tests,
                 comparisons_without_predictions=len(compared.absent),

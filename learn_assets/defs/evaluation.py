@@ -10,6 +10,7 @@ from learn_assets.defs.stages import cell_step
 from learn_assets.evaluation.performance import performance
 from learn_assets.reporting import figures
 from learn_assets.reporting.estimates import cell_results
+from learn_assets.reporting.markdown import markdown_table
 from learn_assets.study import Study
 
 
@@ -64,12 +65,11 @@ def _performance(study: Study) -> dg.AssetsDefinition:
 
 def _ladder(frame: pl.DataFrame) -> str:
     rows = frame.filter(pl.col("metric") == "auroc").sort("estimate", descending=True)
-    lines = ["| feature set | learner | AUROC | 95 % interval |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {row['feature_set']} | {row['learner']} | {row['estimate']:.3f} | {_interval(row)} |"
+    cells = [
+        (row["feature_set"], row["learner"], f"{row['estimate']:.3f}", _interval(row))
         for row in rows.iter_rows(named=True)
     ]
-    return "\n".join(lines)
+    return markdown_table(["feature set", "learner", "AUROC", "95 % interval"], cells)
 
 
 def _interval(row: dict[str, float | None]) -> str:

@@ -11,6 +11,7 @@ from learn_assets.modeling.bundle import TrainedModels, write_bundle
 from learn_assets.modeling.lake_cell import cell_origin, load_cell
 from learn_assets.modeling.pipeline import cross_validate_cell, train_cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.reporting.markdown import markdown_table
 from learn_assets.study import Study
 
 MODEL_KINDS = {"scikitlearn", "xgboost", "pytorch"}
@@ -128,11 +129,11 @@ def _model_bundle(study: Study) -> dg.AssetsDefinition:
 
 
 def _tuned_table(trained: TrainedModels) -> str:
-    lines = [
-        f"| {item.feature_set} | {item.learner} | {changed} |"
+    cells = [
+        (item.feature_set, item.learner, changed)
         for item in trained.models
         if (changed := ", ".join(f"{name} {value}" for name, value in item.tuned.items()))
     ]
-    if not lines:
+    if not cells:
         return "every learner has its preset"
-    return "\n".join(["| feature set | learner | changed |", "| --- | --- | --- |", *lines])
+    return markdown_table(["feature set", "learner", "changed"], cells)

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import polars as pl
 
+from learn_assets.reporting.markdown import markdown_table
+
 
 def comparison_table(frame: pl.DataFrame) -> str:
     """Return AUROC, calibration and the difference to the own model of each mode, as Markdown.
 
     Models that learned from patients here are named first, as not external.
     """
-    lines = [
-        "| model | used | features | learner | AUROC | calibration slope | AUROC minus own |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    heads = ["model", "used", "features", "learner"]
+    heads += ["AUROC", "calibration slope", "AUROC minus own"]
+    cells = []
     keys = ["model", "mode", "feature_set", "learner"]
     for place, rows in frame.group_by(keys, maintain_order=True):
         found = {row["metric"]: row for row in rows.iter_rows(named=True)}
         names = ("auroc", "calibration_slope", "auroc_minus_own")
-        cells = [*map(str, place), *(_shown(found.get(name)) for name in names)]
-        lines.append(f"| {' | '.join(cells)} |")
+        cells.append([*map(str, place), *(_shown(found.get(name)) for name in names)])
     known = frame.select("model", "not_external").drop_nulls().unique(maintain_order=True)
     labels = [f"NOT EXTERNAL - {model}: {reason}\n" for model, reason in known.iter_rows()]
-    return "\n".join([*labels, *lines])
+    return "\n".join([*labels, markdown_table(heads, cells)])
 
 
 def differences_table(frame: pl.DataFrame) -> str:
     """Return the rows of `site_differences` as Markdown."""
-    lines = [
-        "| model | aspect | name | source | here | standardized difference |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    cells = []
     for row in frame.iter_rows(named=True):
         gap = row["standardized_difference"]
         numbers = [
@@ -40,8 +37,9 @@ def differences_table(frame: pl.DataFrame) -> str:
         ]
         # A feature is named kind|code system|code, and a bar would end the cell.
         name = row["name"].replace("|", " ")
-        lines.append(f"| {' | '.join([row['model'], row['aspect'], name, *numbers])} |")
-    return "\n".join(lines)
+        cells.append([row["model"], row["aspect"], name, *numbers])
+    heads = ["model", "aspect", "name", "source", "here", "standardized difference"]
+    return markdown_table(heads, cells)
 
 
 def _shown(row: dict[str, float | None] | None) -> str:
