@@ -29,7 +29,7 @@ from learn_assets.modeling.leakage import assert_disjoint
 from learn_assets.modeling.preprocessing import Column, FittedPreprocessing, preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.threads import single_thread
-from learn_assets.statistics.discrimination import FloatVector, Interval, delong, wald
+from learn_assets.statistics.discrimination import FloatVector, Interval, delong, limits_of, wald
 from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 from learn_assets.study import FeatureSet, LearnerName
 
@@ -298,7 +298,7 @@ def _shap_rows(
         yield {
             **_place(name, "shap", _kind_of_feature(column), subject, words.get(column)),
             "metric": "mean_absolute_log_odds",
-            **_limits(Interval(means[subject], lower, upper)),
+            **limits_of(Interval(means[subject], lower, upper)),
             "direction": _correlation(item.values, item.contributions),
             "reason": None,
         }
@@ -320,7 +320,7 @@ def _permutation_rows(
         yield {
             **_place(name, "permutation", kind, subject, None),
             "metric": "auroc_drop",
-            **_limits(_area_lost(scores.plain, permuted, patients)),
+            **limits_of(_area_lost(scores.plain, permuted, patients)),
             "direction": None,
             "reason": None,
         }
@@ -367,7 +367,7 @@ def _occlusion_rows(
         yield {
             **place,
             "metric": "mean_absolute_change",
-            **_limits(Interval(mean, lower, upper)),
+            **limits_of(Interval(mean, lower, upper)),
             "direction": float(np.clip(change.mean() / mean, -1, 1)) if mean > 0 else None,
             "reason": None,
         }
@@ -390,8 +390,3 @@ def _correlation(values: FloatVector, moved: FloatVector) -> float | None:
     if not values.std() or not moved.std():
         return None
     return float(np.clip(np.corrcoef(values, moved)[0, 1], -1.0, 1.0))
-
-
-def _limits(interval: Interval) -> dict[str, float | None]:
-    known = {"estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}

@@ -15,10 +15,18 @@ import polars as pl
 from scipy.stats import norm
 
 from learn_assets.disclosure import shown_parts
-from learn_assets.evaluation.severe_outcomes import limits_of, logits, score_groups
+from learn_assets.evaluation.severe_outcomes import score_groups
 from learn_assets.statistics import logistic
+from learn_assets.statistics.calibration import logits
 from learn_assets.statistics.cox import CoxError, fit_cox
-from learn_assets.statistics.discrimination import Z95, FloatVector, Interval, OneClassError, delong
+from learn_assets.statistics.discrimination import (
+    Z95,
+    FloatVector,
+    Interval,
+    OneClassError,
+    delong,
+    limits_of,
+)
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.shares import wilson
 from learn_assets.statistics.survival_curves import DEATH, EVENT, FollowUp

@@ -15,7 +15,13 @@ from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.kept_predictions import KeptPredictions
 from learn_assets.modeling.leakage import assert_one_fold_per_patient
 from learn_assets.modeling.protocol import ModelingProtocol
-from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, auroc
+from learn_assets.statistics.discrimination import (
+    FloatVector,
+    Interval,
+    OneClassError,
+    auroc,
+    limits_of,
+)
 
 REPEATED_CROSS_VALIDATION_SCHEMA = {
     "feature_set": pl.String,
@@ -74,7 +80,7 @@ def repeated_auroc(repeats: Sequence[pl.DataFrame]) -> pl.DataFrame:
     for (feature_set, learner), areas in sorted(by_model.items()):
         model = {"feature_set": feature_set, "learner": learner}
         rows += [
-            {**model, "repeat": number, **_limits(area)}
+            {**model, "repeat": number, **limits_of(area, "auroc")}
             for number, (area, _) in enumerate(areas, start=1)
         ]
         rows.append({**model, **_over_all(areas)})
@@ -117,9 +123,4 @@ def _over_all(areas: Sequence[tuple[Interval, FloatVector]]) -> dict[str, float 
     overall = corrected_resampled_interval(values, 1 / max(1, folds - 1))
     between = [area.estimate for area, _ in areas]
     spread = float(np.std(between, ddof=1)) if len(between) > 1 else None
-    return {**_limits(overall), "standard_deviation": spread}
-
-
-def _limits(area: Interval) -> dict[str, float | None]:
-    known = {"auroc": area.estimate, "lower": area.lower, "upper": area.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}
+    return {**limits_of(overall, "auroc"), "standard_deviation": spread}

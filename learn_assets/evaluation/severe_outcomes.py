@@ -13,12 +13,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import logit
 from scipy.stats import rankdata
 
 from learn_assets.disclosure import shown, shown_parts
+from learn_assets.statistics.calibration import logits
 from learn_assets.statistics.cox import CoxError, fit_cox
-from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError
+from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, limits_of
 from learn_assets.statistics.logistic import fit_logistic
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.survival_curves import (
@@ -45,7 +45,6 @@ SEVERE_OUTCOME_SCHEMA = {
 POPULATIONS = ("all", "progressed")
 
 _STATUS = {"censored": CENSORED, "event": EVENT, "death": DEATH}
-_SUREST = 1e-6
 _REFERENCE_DECILES = 5
 
 
@@ -153,19 +152,6 @@ def score_groups(score: FloatVector, groups: int) -> npt.NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     place = (rankdata(score, method="average") - 0.5) / len(score)
     return np.asarray(np.minimum((place * groups).astype(np.int64) + 1, groups))
-
-
-def logits(probability: FloatVector) -> FloatVector:
-    """Return log odds, those of 0 and 1 cut to what no model is surer than."""
-    return np.asarray(logit(np.clip(probability, _SUREST, 1 - _SUREST)), dtype=np.float64)
-
-
-def limits_of(value: Interval | float | None) -> dict[str, float | None]:
-    """Return estimate, lower and upper as a table holds them: empty where there is none."""
-    if isinstance(value, Interval):
-        known = {"estimate": value.estimate, "lower": value.lower, "upper": value.upper}
-        return {name: limit if np.isfinite(limit) else None for name, limit in known.items()}
-    return {"estimate": value, "lower": None, "upper": None}
 
 
 def _patients(tables: SevereOutcomeTables) -> pl.DataFrame:

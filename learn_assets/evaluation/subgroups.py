@@ -23,6 +23,7 @@ from learn_assets.statistics.discrimination import (
     OneClassError,
     auroc,
     delong,
+    limits_of,
     wald,
 )
 from learn_assets.statistics.logistic_line import SeparationError
@@ -194,7 +195,7 @@ def _attribute_rows(
                 "group": group.name,
                 "reference": item.reference,
                 "metric": item.metric,
-                **_limits(item.value),
+                **limits_of(item.value),
                 "reason": item.reason,
             }
 
@@ -272,10 +273,3 @@ def _share(metric: str, scored: _Scored) -> Interval:
     if not len(right):
         raise OneClassError("needs at least one case and one control")
     return wilson(int(right.sum()), len(right))
-
-
-def _limits(value: Interval | float | None) -> dict[str, float | None]:
-    if value is None or isinstance(value, float):
-        return {"estimate": value, "lower": None, "upper": None}
-    known = {"estimate": value.estimate, "lower": value.lower, "upper": value.upper}
-    return {name: item if np.isfinite(item) else None for name, item in known.items()}

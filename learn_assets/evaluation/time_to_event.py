@@ -10,14 +10,14 @@ import numpy.typing as npt
 import polars as pl
 
 from learn_assets.disclosure import shown, shown_parts
-from learn_assets.evaluation.severe_outcomes import limits_of, score_groups
+from learn_assets.evaluation.severe_outcomes import score_groups
 from learn_assets.statistics.concordance import (
     NoPairError,
     censored_brier,
     time_dependent_auc,
     uno_c,
 )
-from learn_assets.statistics.discrimination import FloatVector, Interval
+from learn_assets.statistics.discrimination import FloatVector, Interval, limits_of
 from learn_assets.statistics.survival_curves import FollowUp, cumulative_incidence
 
 TIME_TO_EVENT_PERFORMANCE_SCHEMA = {

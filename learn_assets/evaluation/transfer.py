@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from scipy.special import logit
 
 from learn_assets.evaluation.performance import curves, performance
 from learn_assets.modeling.bundle import TrainedModels, score
@@ -20,11 +19,13 @@ from learn_assets.modeling.cross_validation import CROSS_VALIDATION_SCHEMA, cros
 from learn_assets.modeling.features import BASELINE
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.statistics.calibration import logits
 from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
     OneClassError,
+    limits_of,
 )
 from learn_assets.statistics.logistic_line import (
     LogisticLine,
@@ -60,8 +61,6 @@ _OF_A_MODEL = {"model", "mode", "not_external"}
 _ROWS = {name: kind for name, kind in EXTERNAL_VALIDATION_SCHEMA.items() if name not in _OF_A_MODEL}
 _PREDICTIONS = {"mode": pl.String, **CROSS_VALIDATION_SCHEMA}
 _MODEL = ["feature_set", "learner"]
-# No model here is surer than this, and 0 and 1 have no logit.
-_SUREST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ def _calibration(predictions: pl.DataFrame, minimum_cell: int) -> pl.DataFrame:
             observed = wilson(group.cases, group.patients)
             name = {"feature_set": curve.feature_set, "learner": curve.learner, "bin": place}
             rows.append({**name, "metric": "predicted_risk", "estimate": group.mean_probability})
-            rows.append({**name, "metric": "observed_share", **_limits(observed)})
+            rows.append({**name, "metric": "observed_share", **limits_of(observed)})
     return pl.DataFrame(rows, schema=_ROWS)
 
 
@@ -200,7 +199,7 @@ _Fit = Callable[[FloatVector, FloatVector], LogisticLine]
 
 def _recalibrated(model: pl.DataFrame, fit: _Fit) -> pl.DataFrame:
     """Return out-of-fold probabilities of one model after a line learned in the other folds."""
-    decision = _logits(model["probability"].to_numpy())
+    decision = logits(model["probability"].to_numpy())
     label = model["label"].to_numpy().astype(np.float64)
     fold = model["fold"].to_numpy()
     probability = np.empty(len(decision))
@@ -249,7 +248,7 @@ def _differences(mode: Mode, predictions: pl.DataFrame) -> pl.DataFrame:
         folds = ordered["fold"].to_numpy().astype(np.int64)
         for metric, gap in _gaps(first, second, labels, folds):
             name = {"feature_set": feature_set, "learner": learner, "metric": metric}
-            rows.append({**name, **_limits(gap)})
+            rows.append({**name, **limits_of(gap)})
     return pl.DataFrame(rows, schema=_ROWS)
 
 
@@ -262,12 +261,3 @@ def _gaps(
     except OneClassError:
         return gaps
     return gaps
-
-
-def _limits(gap: Interval) -> dict[str, float | None]:
-    known = {"estimate": gap.estimate, "lower": gap.lower, "upper": gap.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}
-
-
-def _logits(probabilities: FloatVector) -> FloatVector:
-    return np.asarray(logit(np.clip(probabilities, _SUREST, 1 - _SUREST)), dtype=np.float64)

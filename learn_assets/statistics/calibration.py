@@ -90,7 +90,7 @@ def calibration_slope(probabilities: FloatVector, labels: Labels) -> Interval:
     Method: logistic recalibration (Cox 1958; Van Calster et al. 2016).
     """
     case_mask(labels)
-    line = fit_line(_logits(probabilities), labels.astype(np.float64))
+    line = fit_line(logits(probabilities), labels.astype(np.float64))
     return wald(line.slope, float(line.covariance[1, 1]))
 
 
@@ -100,7 +100,7 @@ def calibration_intercept(probabilities: FloatVector, labels: Labels) -> Interva
     Above 0, predictions are too low on average. Wald interval; errors as `calibration_slope`.
     """
     case_mask(labels)
-    line = fit_intercept(_logits(probabilities), labels.astype(np.float64))
+    line = fit_intercept(logits(probabilities), labels.astype(np.float64))
     return wald(line.intercept, float(line.covariance[0, 0]))
 
 
@@ -146,5 +146,6 @@ def _large_enough(members: npt.NDArray[np.intp], labels: Labels, minimum_cell: i
     return min(cases, len(members) - cases) >= minimum_cell
 
 
-def _logits(probabilities: FloatVector) -> FloatVector:
+def logits(probabilities: FloatVector) -> FloatVector:
+    """Return log odds, those of 0 and 1 cut to what no model is surer than."""
     return np.asarray(logit(np.clip(probabilities, _SUREST, 1 - _SUREST)), dtype=np.float64)

@@ -31,6 +31,14 @@ class Interval:
     upper: float
 
 
+def limits_of(value: Interval | float | None, name: str = "estimate") -> dict[str, float | None]:
+    """Return estimate, lower and upper as a table holds them: empty where there is none."""
+    if isinstance(value, Interval):
+        known = {name: value.estimate, "lower": value.lower, "upper": value.upper}
+        return {key: limit if np.isfinite(limit) else None for key, limit in known.items()}
+    return {name: value, "lower": None, "upper": None}
+
+
 @dataclass(frozen=True)
 class DelongResult:
     """AUROC of k scores on the same patients and their covariance (k x k)."""
