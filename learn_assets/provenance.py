@@ -73,10 +73,10 @@ EMBEDDING_CODE = ("defs.embeddings",)
 CELL_CODE = tuple(
     f"defs.{module}"
     for module in (
-        *("embeddings", "models", "champion", "scores", "evaluation", "comparisons"),
-        *("evidence", "outcomes"),
+        "embeddings", "models", "champion", "scores", "evaluation", "comparisons",
+        "evidence", "outcomes",
     )
-)
+)  # fmt: skip
 SENSITIVITY_CODE = ("defs.sensitivity",)
 TRANSFER_CODE = ("defs.transfer",)
 

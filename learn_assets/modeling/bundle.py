@@ -42,9 +42,9 @@ _MODELS = "models"
 _PARTS = {_MANIFEST, _PREPROCESSING, _MODELS}
 _PACKAGES = ("numpy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
 _REQUIRED = (
-    *("version", "study", "window", "encoder", "options", "models", "warnings", "case_mix"),
+    "version", "study", "window", "encoder", "options", "models", "warnings", "case_mix",
     "files",
-)
+)  # fmt: skip
 # A name becomes a folder, so it must not lead out of the bundle.
 _PLAIN_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 

@@ -13,9 +13,9 @@ _MODEL = ["feature_set", "learner"]
 _LATER = ("n", "auroc", "brier", "calibration_intercept", "calibration_slope")
 _COUNTS = ("n", "cases")
 _AT_SITES = (
-    *("n", "cases", "auroc", "auroc_cross_validation", "auroc_minus_cross_validation"),
-    *("brier", "calibration_intercept", "calibration_slope"),
-)
+    "n", "cases", "auroc", "auroc_cross_validation", "auroc_minus_cross_validation",
+    "brier", "calibration_intercept", "calibration_slope",
+)  # fmt: skip
 _TREATED = ("auroc", "auroc_minus_none", "brier", "calibration_intercept", "calibration_slope")
 
 
