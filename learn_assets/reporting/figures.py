@@ -68,6 +68,7 @@ INK, QUIET, _RULE = "#1d2430", "#5b6472", "#d9dde3"
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
+    "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
     "axes.labelcolor": INK,
     "axes.labelsize": 10,
@@ -195,14 +196,7 @@ def draw(
 
 def _ladder_words(model: ModelResult) -> str:
     name = f"{feature_set_label(model.feature_set)}, {learner_label(model.learner)}"
-    return f"{name}: {_interval_words(model)}"
-
-
-def _interval_words(model: ModelResult) -> str:
-    estimate = model.metrics["auroc"]
-    if estimate.lower is None or estimate.upper is None:
-        return f"{estimate.value:.2f}"
-    return f"{estimate.value:.2f} [{estimate.lower:.2f}, {estimate.upper:.2f}]"
+    return f"{name}: {_area_words(model)}"
 
 
 def _ladder(figure: Figure, rows: Sequence[ModelResult], feature_sets: Sequence[str]) -> None:
@@ -221,14 +215,9 @@ def _ladder(figure: Figure, rows: Sequence[ModelResult], feature_sets: Sequence[
             names.append(learner_label(model.learner))
             place += 1.0
         place += 0.35
-    axes.set_yticks(ticks, names)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(place - 0.6, -0.7)
+    row_axes(axes, ticks, names, place - 0.6)
     axes.axvline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlim(*_ladder_limits(rows))
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
     axes.set_xlabel("AUROC with 95 % interval (dashed: chance)")
 
 
@@ -241,7 +230,7 @@ def _ladder_row(axes: Axes, model: ModelResult, place: float) -> None:
     axes.text(
         1.01,
         place,
-        _interval_words(model),
+        _area_words(model),
         transform=axes.get_yaxis_transform(),
         ha="left",
         va="center",
@@ -312,7 +301,6 @@ def _unit_square(figure: Figure, x_label: str, y_label: str) -> Axes:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.grid()
-    axes.set_axisbelow(True)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     return axes
@@ -328,6 +316,32 @@ def _curve(axes: Axes, model: ModelCurves, x: Sequence[float], y: Sequence[float
         label=feature_set_label(model.feature_set),
         clip_on=False,
     )
+
+
+def _area_words(model: ModelResult) -> str:
+    area = model.metrics["auroc"]
+    return interval_words(area.value, area.lower, area.upper)
+
+
+def interval_words(value: float, lower: float | None, upper: float | None) -> str:
+    """Return an estimate with its limits, or alone where it has none."""
+    if lower is None or upper is None:
+        return f"{value:.2f}"
+    return f"{value:.2f} [{lower:.2f}, {upper:.2f}]"
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text of at most so many letters."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip(' ,')}…"
+
+
+def row_axes(axes: Axes, places: Sequence[float], names: Sequence[str], bottom: float) -> None:
+    """Name the rows of a figure, the first on top, and draw no axis on the left."""
+    axes.set_yticks(places, names)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(bottom, -0.7)
+    axes.grid(axis="x")
 
 
 def color_of(feature_set: str) -> str:
