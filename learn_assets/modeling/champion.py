@@ -78,7 +78,6 @@ class Champion:
     digest: str
     models: TrainedModels
     out_of_fold: pl.DataFrame
-    bundle_folder: Path
 
 
 class ChampionHistory:
@@ -236,7 +235,7 @@ def _read_version(version: Path, digest: str, predictions: str) -> Champion:
             "backup or roll back to another version"
         )
     models = read_bundle(version / "bundle", digest=digest)
-    return Champion(digest, models, pl.read_parquet(path, glob=False), version / "bundle")
+    return Champion(digest, models, pl.read_parquet(path, glob=False))
 
 
 def _is_whole(version: Path, digest: str, predictions: str) -> bool:

@@ -34,14 +34,6 @@ _RAISES, _LOWERS, _EITHER = "#d55e00", "#0072b2", "#767676"
 # Below this size a direction says neither up nor down.
 _UNDECIDED = 0.1
 _ATTRIBUTES = {"sex": "Sex", "age_band": "Age at index", "race": "Race"}
-_METRICS = {
-    "auroc": "AUROC",
-    "calibration_intercept": "Calibration intercept",
-    "calibration_slope": "Calibration slope",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-}
-_IDEAL = {"calibration_intercept": 0.0, "calibration_slope": 1.0}
 _TITLES = {
     "shap": "What moves predicted risk: mean contribution of a feature",
     "permutation": "What ranking depends on: AUROC lost without a block",
@@ -72,24 +64,21 @@ def decision_curve(curves: Sequence[DecisionCurve], identifier: str) -> SvgFigur
     )
 
 
-def subgroup_forest(
-    rows: Sequence[SubgroupRow], identifier: str, metric: str = "auroc"
-) -> SvgFigure | None:
-    """Return one metric with its interval in every group of one model; None without an estimate.
+def subgroup_forest(rows: Sequence[SubgroupRow], identifier: str) -> SvgFigure | None:
+    """Return AUROC with its interval in every group of one model; None without an estimate.
 
     Groups that are withheld, or have no estimate, stand there by name.
     """
-    chosen = [row for row in rows if row.metric == metric]
+    chosen = [row for row in rows if row.metric == "auroc"]
     if not any(row.estimate is not None for row in chosen):
         return None
     attributes = list(dict.fromkeys(row.attribute for row in chosen))
-    name = _METRICS.get(metric, metric)
     return draw(
         identifier,
-        f"{name} by group",
+        "AUROC by group",
         "; ".join(f"{row.group}: {_limits_words(row)}" for row in chosen),
         _HEAD + _ROW * (len(chosen) + 1.4 * len(attributes)),
-        lambda figure: _forest(figure, chosen, attributes, name),
+        lambda figure: _forest(figure, chosen, attributes),
     )
 
 
@@ -160,9 +149,7 @@ def _limits_words(row: SubgroupRow) -> str:
     return interval_words(row.estimate, row.lower, row.upper)
 
 
-def _forest(
-    figure: Figure, rows: Sequence[SubgroupRow], attributes: Sequence[str], name: str
-) -> None:
+def _forest(figure: Figure, rows: Sequence[SubgroupRow], attributes: Sequence[str]) -> None:
     from matplotlib.transforms import blended_transform_factory
 
     axes = figure.add_subplot()
@@ -179,10 +166,7 @@ def _forest(
             place += 1.0
         place += 0.4
     row_axes(axes, ticks, names, place - 0.7)
-    ideal = _IDEAL.get(rows[0].metric)
-    if ideal is not None:
-        axes.axvline(ideal, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.set_xlabel(f"{name} with 95 % interval", loc="right")
+    axes.set_xlabel("AUROC with 95 % interval", loc="right")
 
 
 def _forest_row(axes: Axes, row: SubgroupRow, place: float) -> None:
