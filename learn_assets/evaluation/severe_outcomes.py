@@ -78,12 +78,25 @@ class OutcomeOptions:
 
 
 @dataclass(frozen=True)
-class _Estimate:
+class Estimate:
+    """A measure by a day and of a group of patients, or why there is none."""
+
     metric: str
     value: Interval | float | None
-    group: int | None = None
     horizon_days: int | None = None
+    group: int | None = None
     reason: str | None = None
+
+    @property
+    def row(self) -> dict[str, object]:
+        """The estimate as a table holds it."""
+        return {
+            "metric": self.metric,
+            "group": self.group,
+            "horizon_days": self.horizon_days,
+            **limits_of(self.value),
+            "reason": self.reason,
+        }
 
 
 @dataclass(frozen=True)
@@ -140,7 +153,7 @@ def severe_outcome_estimates(
                 names = {"feature_set": feature_set, "learner": learner}
                 place = {"outcome": outcome, "population": population, **names}
                 rows += [
-                    {**place, **_row(estimate)}
+                    {**place, **estimate.row}
                     for estimate in _estimates(members, options, disclosed)
                 ]
     return pl.DataFrame(rows, schema=SEVERE_OUTCOME_SCHEMA)
@@ -187,13 +200,13 @@ def _population(
 
 def _estimates(
     members: _Population, options: OutcomeOptions, disclosed: _Disclosed
-) -> Iterator[_Estimate]:
+) -> Iterator[Estimate]:
     minimum, follow_up = options.minimum_cell, members.follow_up
     yield from _counts(members, disclosed)
     if min(follow_up.events, len(follow_up) - follow_up.events) < max(1, minimum):
         reason = f"fewer than {minimum} patients with the outcome, or without it"
         for metric in ("cumulative_incidence", "hazard_ratio_per_sd", "odds_ratio_top_decile"):
-            yield _Estimate(metric, None, reason=reason)
+            yield Estimate(metric, None, reason=reason)
         return
     yield from _incidence(members, options)
     yield from _hazard_ratios(members)
@@ -201,7 +214,7 @@ def _estimates(
     yield from _odds_ratios(members, options)
 
 
-def _counts(members: _Population, disclosed: _Disclosed) -> Iterator[_Estimate]:
+def _counts(members: _Population, disclosed: _Disclosed) -> Iterator[Estimate]:
     follow_up, minimum = members.follow_up, disclosed.minimum_cell
     rest = len(follow_up) - follow_up.events - follow_up.deaths
     whole = shown_parts([len(follow_up), members.prevalent], minimum)
@@ -210,11 +223,11 @@ def _counts(members: _Population, disclosed: _Disclosed) -> Iterator[_Estimate]:
     for metric, part in parts:
         told = part.value is not None and disclosed.allows(metric, part.value)
         reason = None if told else "withheld: a small count could be worked out"
-        yield _Estimate(metric, float(part.value) if told and part.value is not None else None,
+        yield Estimate(metric, float(part.value) if told and part.value is not None else None,
                         reason=reason)  # fmt: skip
 
 
-def _incidence(members: _Population, options: OutcomeOptions) -> Iterator[_Estimate]:
+def _incidence(members: _Population, options: OutcomeOptions) -> Iterator[Estimate]:
     groups = score_groups(members.score, options.groups)
     parts = [members.follow_up.rows(groups == group) for group in range(1, options.groups + 1)]
     events = [part.events for part in parts]
@@ -222,16 +235,16 @@ def _incidence(members: _Population, options: OutcomeOptions) -> Iterator[_Estim
     for group, (part, count) in enumerate(zip(parts, visible, strict=True), start=1):
         if count.value is None or not len(part):
             reason = f"fewer than {options.minimum_cell} patients with the outcome in a group"
-            yield _Estimate("cumulative_incidence", None, group, reason=reason)
+            yield Estimate("cumulative_incidence", None, group=group, reason=reason)
             continue
         curve = cumulative_incidence(part, options.curve_days)
         for day, value in zip(options.curve_days, curve, strict=True):
             if shown(part.events_by(day), options.minimum_cell).value is None:
                 continue
-            yield _Estimate("cumulative_incidence", value, group, day)
+            yield Estimate("cumulative_incidence", value, day, group)
 
 
-def _hazard_ratios(members: _Population) -> Iterator[_Estimate]:
+def _hazard_ratios(members: _Population) -> Iterator[Estimate]:
     standard = _standardized(members.score)
     covariates = _varying(members.covariates)
     yield _hazard_ratio("hazard_ratio_per_sd", standard[:, None], members.follow_up)
@@ -241,7 +254,7 @@ def _hazard_ratios(members: _Population) -> Iterator[_Estimate]:
     yield _hazard_ratio("hazard_ratio_per_decile", decile[:, None], members.follow_up)
 
 
-def _by_decile(members: _Population, minimum: int) -> Iterator[_Estimate]:
+def _by_decile(members: _Population, minimum: int) -> Iterator[Estimate]:
     """Yield the hazard ratio of each upper decile against the lower half.
 
     The lowest decile alone would be the usual reference, but hardly anyone in it has the outcome.
@@ -256,7 +269,7 @@ def _by_decile(members: _Population, minimum: int) -> Iterator[_Estimate]:
     for number, part in zip(upper, visible[1:], strict=True):
         if not (part.value and visible[0].value):
             reason = f"fewer than {minimum} patients with the outcome in the decile or lower half"
-            yield _Estimate("hazard_ratio_decile", None, number, reason=reason)
+            yield Estimate("hazard_ratio_decile", None, group=number, reason=reason)
             continue
         rows = lower | (decile == number)
         yield _hazard_ratio(
@@ -267,7 +280,7 @@ def _by_decile(members: _Population, minimum: int) -> Iterator[_Estimate]:
         )
 
 
-def _odds_ratios(members: _Population, options: OutcomeOptions) -> Iterator[_Estimate]:
+def _odds_ratios(members: _Population, options: OutcomeOptions) -> Iterator[Estimate]:
     """Yield odds ratios of the top decile; whoever is censored before the horizon tells nothing."""
     follow_up, horizon = members.follow_up, options.horizon_days
     happened = (follow_up.status == EVENT) & (follow_up.days <= horizon)
@@ -279,7 +292,7 @@ def _odds_ratios(members: _Population, options: OutcomeOptions) -> Iterator[_Est
     if any(shown(cell, options.minimum_cell).value is None for cell in cells):
         for name in names:
             reason = f"fewer than {options.minimum_cell} patients in a cell"
-            yield _Estimate(name, None, horizon_days=horizon, reason=reason)
+            yield Estimate(name, None, horizon_days=horizon, reason=reason)
         return
     covariates = _varying(members.covariates[known])
     designs = (top.astype(np.float64)[:, None], np.column_stack([top, covariates]))
@@ -293,7 +306,7 @@ def _odds_ratio(design: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) 
 
 def _hazard_ratio(
     metric: str, design: npt.NDArray[np.float64], follow_up: FollowUp, group: int | None = None
-) -> _Estimate:
+) -> Estimate:
     return _attempt(metric, lambda: fit_cox(design, follow_up).hazard_ratio(0), group)
 
 
@@ -302,11 +315,11 @@ def _attempt(
     measure: Callable[[], Interval],
     group: int | None = None,
     horizon_days: int | None = None,
-) -> _Estimate:
+) -> Estimate:
     try:
-        return _Estimate(metric, measure(), group, horizon_days)
+        return Estimate(metric, measure(), horizon_days, group)
     except (CoxError, SeparationError, OneClassError) as error:
-        return _Estimate(metric, None, group, horizon_days, str(error))
+        return Estimate(metric, None, horizon_days, group, str(error))
 
 
 def _standardized(values: FloatVector) -> FloatVector:
@@ -316,13 +329,3 @@ def _standardized(values: FloatVector) -> FloatVector:
 
 def _varying(covariates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return covariates[:, covariates.std(axis=0) > 1e-12]
-
-
-def _row(estimate: _Estimate) -> dict[str, object]:
-    return {
-        "metric": estimate.metric,
-        "group": estimate.group,
-        "horizon_days": estimate.horizon_days,
-        **limits_of(estimate.value),
-        "reason": estimate.reason,
-    }
