@@ -2,10 +2,9 @@
 
 import dagster as dg
 
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
-from learn_assets.defs.partitions import cell_partitions
+from learn_assets.defs.metadata import figure_entry, table_result
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import cell_step
+from learn_assets.defs.stages import cell_asset, cell_step
 from learn_assets.evaluation.comparison import compare_models, planned_contrasts
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.reporting.comparison_figures import difference_forest
@@ -19,15 +18,11 @@ def comparison_assets(study: Study) -> list[dg.AssetsDefinition]:
 
 
 def _comparisons(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="comparisons",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=["cross_validation"],
-        metadata={COLUMN_SCHEMA: column_schema("comparisons")},
-        description="Planned differences on the same patients: DeLong, bootstrap, Holm.",
+    @cell_asset(
+        study,
+        "comparisons",
+        ["cross_validation"],
+        "Planned differences on the same patients: DeLong, bootstrap, Holm.",
     )
     def comparisons(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:

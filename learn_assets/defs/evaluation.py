@@ -3,10 +3,9 @@
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
-from learn_assets.defs.partitions import cell_partitions
+from learn_assets.defs.metadata import figure_entry, table_result
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import cell_step
+from learn_assets.defs.stages import cell_asset, cell_step
 from learn_assets.evaluation.performance import performance
 from learn_assets.reporting import figures
 from learn_assets.reporting.estimates import cell_results
@@ -20,15 +19,11 @@ def evaluation_assets(study: Study) -> list[dg.AssetsDefinition]:
 
 
 def _performance(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="performance",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=["cross_validation"],
-        metadata={COLUMN_SCHEMA: column_schema("performance")},
-        description="AUROC (DeLong), AUPRC, Brier, calibration, sensitivity at specificity.",
+    @cell_asset(
+        study,
+        "performance",
+        ["cross_validation"],
+        "AUROC (DeLong), AUPRC, Brier, calibration, sensitivity at specificity.",
     )
     def performance_table(
         context: dg.AssetExecutionContext, lake: LakeResource
