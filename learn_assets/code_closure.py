@@ -17,9 +17,9 @@ PACKAGE = Path(__file__).parent
 
 # What enters by value instead: a study by the options that are read, tables by their fingerprints.
 BY_VALUE = (
-    *("__init__.py", "study", "lake.py", "staging.py", "provenance.py", "code_closure.py"),
-    *("library_errors.py", "project_files.py", "reporting/freshness.py", "subtypes/freshness.py"),
-)
+    "__init__.py", "study", "lake.py", "staging.py", "provenance.py", "code_closure.py",
+    "library_errors.py", "project_files.py", "reporting/freshness.py", "subtypes/freshness.py",
+)  # fmt: skip
 # An asset may show figures and masked numbers in the UI that are not in its table.
 SHOWN_ONLY = ("reporting", "subtypes/language/loss_figure.py")
 _DAGSTER_LAYER = "defs"

@@ -6,9 +6,7 @@ finished, and the verdicts of checks. Everything is compared by content, never b
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,12 +14,14 @@ from pydantic import BaseModel, ConfigDict
 
 from learn_assets import __version__
 from learn_assets.code_closure import code_digest
+from learn_assets.digests import digest_of, file_digest
 from learn_assets.embedding.cell import POPULATIONS, texts_table
 from learn_assets.embedding.encoders import EncoderUnavailableError, find_encoder
 from learn_assets.lake import Lake
 from learn_assets.modeling.champion import ChampionError, champion_digest
 from learn_assets.schemas.registry import SUBTYPE_TABLES, TABLES
 from learn_assets.sources.rrf import RRF_TABLES
+from learn_assets.staging import write_atomically
 from learn_assets.study import EncoderChoice, ExternalModel, Study
 from learn_assets.study.backends import SERVER_TRANSPORT
 from learn_assets.study.windows import Window
@@ -74,10 +74,10 @@ EMBEDDING_CODE = ("defs.embeddings",)
 CELL_CODE = tuple(
     f"defs.{module}"
     for module in (
-        *("embeddings", "models", "champion", "scores", "evaluation", "comparisons"),
-        *("evidence", "outcomes"),
+        "embeddings", "models", "champion", "scores", "evaluation", "comparisons",
+        "evidence", "outcomes",
     )
-)
+)  # fmt: skip
 SENSITIVITY_CODE = ("defs.sensitivity",)
 TRANSFER_CODE = ("defs.transfer",)
 
@@ -99,7 +99,7 @@ def data_inputs(study: Study, source_fingerprint: str) -> str:
     rules += [study.quality, study.privacy]
     accepted = sorted(f"{name} {share}" for name, share in study.accepted_loss.items())
     lists = [entry for name in sorted(study.code_lists) for entry in study.code_lists[name]]
-    return _digest(
+    return digest_of(
         [
             source_fingerprint,
             project_fingerprint(),
@@ -118,7 +118,7 @@ def window_inputs(study: Study, lake: Lake, window: Window) -> str:
     rules = [study.cohort.model_dump_json(), _counting(study)]
     tables = fingerprints(lake, WINDOW_TABLES)
     code = code_digest(*WINDOW_CODE)
-    return _digest([window.key, project_fingerprint(), code, *rules, *tables.values()])
+    return digest_of([window.key, project_fingerprint(), code, *rules, *tables.values()])
 
 
 def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
@@ -131,7 +131,7 @@ def cell_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice
         study.evaluation.model_dump_json(),
     ]
     tables = fingerprints(lake, CELL_TABLES, window)
-    return _digest(
+    return digest_of(
         [window.key, encoder_revision(encoder), code_digest(*CELL_CODE), *rules, *tables.values()]
     )
 
@@ -144,7 +144,7 @@ def sensitivity_inputs(study: Study, lake: Lake, window: Window, encoder: Encode
     tables = fingerprints(lake, SENSITIVITY_TABLES, window)
     code = code_digest(*SENSITIVITY_CODE)
     cell = cell_inputs(study, lake, window, encoder)
-    return _digest([cell, code, *asked, choice, *tables.values()])
+    return digest_of([cell, code, *asked, choice, *tables.values()])
 
 
 def embedding_tables(encoder: EncoderChoice) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ def embedding_tables(encoder: EncoderChoice) -> tuple[str, ...]:
 def embedding_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderChoice) -> str:
     """Return the fingerprint of all that one cell's embeddings depend on: no choice of models."""
     tables = fingerprints(lake, embedding_tables(encoder), window)
-    return _digest(
+    return digest_of(
         [
             window.key,
             encoder_revision(encoder),
@@ -171,7 +171,7 @@ def transfer_inputs(study: Study, lake: Lake, window: Window, encoder: EncoderCh
     """Return the fingerprint of all that the evaluation of external models in a cell depends on."""
     models = [*_texts(study.external_models), *(_manifest_hash(m) for m in study.external_models)]
     code = code_digest(*TRANSFER_CODE)
-    return _digest([cell_inputs(study, lake, window, encoder), code, *models])
+    return digest_of([cell_inputs(study, lake, window, encoder), code, *models])
 
 
 def fingerprints(
@@ -203,7 +203,7 @@ def mark(
     """
     written = fingerprints(lake, writes, window, encoder)
     content = Mark(version=__version__, inputs=inputs, reads=reads, writes=written)
-    _write(_path(lake, step, window, encoder), content.model_dump())
+    write_atomically(_path(lake, step, window, encoder), json.dumps(content.model_dump(), indent=1))
 
 
 def record_verdict(
@@ -217,7 +217,7 @@ def record_verdict(
 ) -> None:
     """Record, atomically, what a check said of a table with this fingerprint."""
     path = lake.folder("provenance", window, encoder_id) / f"contract.{table}.json"
-    _write(path, {"fingerprint": fingerprint, "passed": passed})
+    write_atomically(path, json.dumps({"fingerprint": fingerprint, "passed": passed}, indent=1))
 
 
 def refused(
@@ -290,11 +290,11 @@ def _fingerprint(
     lake: Lake, asset: str, window: Window | str | None, encoder: EncoderChoice | None
 ) -> str:
     if asset in PARTS:
-        return _digest(fingerprints(lake, PARTS[asset]).values())
+        return digest_of(fingerprints(lake, PARTS[asset]).values())
     if asset in _BUNDLES:
         manifest = lake.folder(asset, window, encoder.id if encoder else None)
         manifest = manifest / "bundle" / "manifest.json"
-        return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.exists() else _ABSENT
+        return file_digest(manifest) if manifest.exists() else _ABSENT
     if asset == "champion":
         return _champion(lake.folder(asset, window, encoder.id if encoder else None))
     if asset == _REPORT:
@@ -315,12 +315,12 @@ def _champion(folder: Path) -> str:
 def _files_hash(paths: list[Path]) -> str:
     if not all(path.is_file() for path in paths):
         return _ABSENT
-    return _digest(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
+    return digest_of(file_digest(path) for path in paths)
 
 
 def _manifest_hash(model: ExternalModel) -> str:
     manifest = model.path / "manifest.json"
-    return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else _ABSENT
+    return file_digest(manifest) if manifest.is_file() else _ABSENT
 
 
 def _counting(study: Study) -> str:
@@ -342,12 +342,6 @@ def encoder_revision(encoder: EncoderChoice) -> str:
         return _ABSENT
 
 
-def _write(path: Path, content: dict[str, object]) -> None:
-    staged = path.with_suffix(f".{os.getpid()}.tmp")
-    staged.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    staged.replace(path)
-
-
 def _path(
     lake: Lake, name: str, window: Window | str | None, encoder: EncoderChoice | None
 ) -> Path:
@@ -356,7 +350,3 @@ def _path(
 
 def _texts(sections: Iterable[BaseModel]) -> list[str]:
     return [section.model_dump_json() for section in sections]
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -1,7 +1,8 @@
-"""Staging: folders that are written whole under a name of ours and then renamed into place.
+"""Staging: what is written whole under a name of ours and then renamed into place.
 
-What belongs here: making, holding, replacing and removing such folders. Nothing is removed but what
-carries a name that this module gave, so no name that a user chose ever decides what goes.
+What belongs here: making, holding, replacing and removing such folders and files. Nothing is
+removed but what carries a name that this module gave, so no name that a user chose ever decides
+what goes.
 """
 
 from __future__ import annotations
@@ -78,6 +79,16 @@ def replace_folder(new: Path, folder: Path, retired: Path) -> None:
         if folder.exists():
             folder.replace(retired)
         new.replace(folder)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file under another name first, so that no reader or crash leaves half of it."""
+    staged = path.with_suffix(f".{os.getpid()}.tmp")
+    with staged.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    staged.replace(path)
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -5,9 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import CellStep, cell_step
+from learn_assets.defs.stages import CellStep, cell_asset, cell_step
 from learn_assets.modeling.bundle import bundle_digest, read_bundle
 from learn_assets.modeling.challenge import ChallengeRule, judge
 from learn_assets.modeling.champion import (
@@ -16,21 +15,21 @@ from learn_assets.modeling.champion import (
     HistoryEntry,
 )
 from learn_assets.modeling.lake_cell import champion_history, load_cell
+from learn_assets.reporting.markdown import markdown_table
 from learn_assets.study import Study
 
 
 def champion_asset(study: Study, deps: Iterable[Any]) -> dg.AssetsDefinition:
     """Return the asset that decides which models are in force."""
 
-    @dg.asset(
-        name="champion",
-        group_name="models",
-        owners=[study.owner],
+    @cell_asset(
+        study,
+        "champion",
+        [*deps, "cross_validation", "trained_models"],
+        "The models in force: new ones take over unless paired evidence shows them worse.",
+        group="models",
         kinds={"json"},
-        partitions_def=cell_partitions(study),
-        deps=[*deps, "cross_validation", "trained_models"],
-        description="The models in force: new ones take over unless paired evidence shows them "
-        "worse.",
+        is_table=False,
     )
     def champion(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:
@@ -84,10 +83,7 @@ def _decide(study: Study, step: CellStep) -> HistoryEntry:
 
 
 def _history_table(entries: tuple[HistoryEntry, ...]) -> str:
-    lines = ["| decided | decision | in force | judged | why |", "| --- | --- | --- | --- | --- |"]
-    lines += [
-        f"| {entry.decided_at} | {entry.action} | {entry.champion[:12]} | {entry.challenger[:12]} "
-        f"| {entry.reason} |"
-        for entry in entries
+    cells = [
+        (str(e.decided_at), e.action, e.champion[:12], e.challenger[:12], e.reason) for e in entries
     ]
-    return "\n".join(lines)
+    return markdown_table(["decided", "decision", "in force", "judged", "why"], cells)

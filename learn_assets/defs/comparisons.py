@@ -2,14 +2,13 @@
 
 import dagster as dg
 
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
-from learn_assets.defs.partitions import cell_partitions
+from learn_assets.defs.metadata import figure_entry, table_result
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import cell_step
+from learn_assets.defs.stages import cell_asset, cell_step
 from learn_assets.evaluation.comparison import compare_models, planned_contrasts
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.reporting.comparison_figures import difference_forest
-from learn_assets.reporting.comparison_words import comparison_results, markdown_table
+from learn_assets.reporting.comparison_words import comparison_results, comparisons_table
 from learn_assets.study import Study
 
 
@@ -19,15 +18,11 @@ def comparison_assets(study: Study) -> list[dg.AssetsDefinition]:
 
 
 def _comparisons(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="comparisons",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=["cross_validation"],
-        metadata={COLUMN_SCHEMA: column_schema("comparisons")},
-        description="Planned differences on the same patients: DeLong, bootstrap, Holm.",
+    @cell_asset(
+        study,
+        "comparisons",
+        ["cross_validation"],
+        "Planned differences on the same patients: DeLong, bootstrap, Holm.",
     )
     def comparisons(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:
@@ -44,7 +39,7 @@ def _comparisons(study: Study) -> dg.AssetsDefinition:
                 study,
                 "comparisons",
                 stamp,
-                comparisons=dg.MetadataValue.md(markdown_table(results, compared.tests)),
+                comparisons=dg.MetadataValue.md(comparisons_table(results, compared.tests)),
                 differences=figure_entry(difference_forest(results, "differences")),
                 tests=compared.tests,
                 comparisons_without_predictions=len(compared.absent),

@@ -3,13 +3,13 @@
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
-from learn_assets.defs.partitions import cell_partitions
+from learn_assets.defs.metadata import figure_entry, table_result
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import cell_step
+from learn_assets.defs.stages import cell_asset, cell_step
 from learn_assets.evaluation.performance import performance
 from learn_assets.reporting import figures
 from learn_assets.reporting.estimates import cell_results
+from learn_assets.reporting.markdown import markdown_table
 from learn_assets.study import Study
 
 
@@ -19,15 +19,11 @@ def evaluation_assets(study: Study) -> list[dg.AssetsDefinition]:
 
 
 def _performance(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="performance",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=["cross_validation"],
-        metadata={COLUMN_SCHEMA: column_schema("performance")},
-        description="AUROC (DeLong), AUPRC, Brier, calibration, sensitivity at specificity.",
+    @cell_asset(
+        study,
+        "performance",
+        ["cross_validation"],
+        "AUROC (DeLong), AUPRC, Brier, calibration, sensitivity at specificity.",
     )
     def performance_table(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -64,12 +60,11 @@ def _performance(study: Study) -> dg.AssetsDefinition:
 
 def _ladder(frame: pl.DataFrame) -> str:
     rows = frame.filter(pl.col("metric") == "auroc").sort("estimate", descending=True)
-    lines = ["| feature set | learner | AUROC | 95 % interval |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {row['feature_set']} | {row['learner']} | {row['estimate']:.3f} | {_interval(row)} |"
+    cells = [
+        (row["feature_set"], row["learner"], f"{row['estimate']:.3f}", _interval(row))
         for row in rows.iter_rows(named=True)
     ]
-    return "\n".join(lines)
+    return markdown_table(["feature set", "learner", "AUROC", "95 % interval"], cells)
 
 
 def _interval(row: dict[str, float | None]) -> str:

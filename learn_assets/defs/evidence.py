@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
+from learn_assets.defs.metadata import figure_entry, table_result
 from learn_assets.defs.models import cell_inputs
-from learn_assets.defs.partitions import cell_partitions, on_window
+from learn_assets.defs.partitions import on_window
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import CellStep, cell_step
+from learn_assets.defs.stages import CellStep, cell_asset, cell_step
 from learn_assets.embedding.past_records import remaining_vectors
 from learn_assets.evaluation.explanations import ExplanationOptions, Explanations, explain
 from learn_assets.evaluation.feature_words import DESCRIPTIONS, feature_words
@@ -44,15 +44,11 @@ def evidence_assets(study: Study) -> list[dg.AssetsDefinition]:
 
 
 def _net_benefit(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="net_benefit",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=["cross_validation"],
-        metadata={COLUMN_SCHEMA: column_schema("net_benefit")},
-        description="Decision curve of each model, against acting on everyone or no one.",
+    @cell_asset(
+        study,
+        "net_benefit",
+        ["cross_validation"],
+        "Decision curve of each model, against acting on everyone or no one.",
     )
     def net_benefit_table(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -82,15 +78,11 @@ def _net_benefit(study: Study) -> dg.AssetsDefinition:
 
 
 def _subgroup_performance(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="subgroup_performance",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=["cross_validation", on_window("cohort"), "patient"],
-        metadata={COLUMN_SCHEMA: column_schema("subgroup_performance")},
-        description="Performance by sex, age band and race; small groups are withheld.",
+    @cell_asset(
+        study,
+        "subgroup_performance",
+        ["cross_validation", on_window("cohort"), "patient"],
+        "Performance by sex, age band and race; small groups are withheld.",
     )
     def subgroup_table(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -125,13 +117,10 @@ def _subgroup_performance(study: Study) -> dg.AssetsDefinition:
 
 
 def _explanations(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="explanations",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"scikitlearn", "xgboost", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=[
+    @cell_asset(
+        study,
+        "explanations",
+        [
             *cell_inputs(),
             "narratives",
             "concept_mentions",
@@ -139,8 +128,8 @@ def _explanations(study: Study) -> dg.AssetsDefinition:
             "packaged_description",
             "terminology",
         ],
-        metadata={COLUMN_SCHEMA: column_schema("explanations")},
-        description="What models rely on, on held-out patients and in aggregate only.",
+        "What models rely on, on held-out patients and in aggregate only.",
+        kinds={"scikitlearn", "xgboost", "parquet"},
     )
     def explanation_table(
         context: dg.AssetExecutionContext, lake: LakeResource

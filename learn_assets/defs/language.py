@@ -18,9 +18,8 @@ from learn_assets.defs.metadata import (
 )
 from learn_assets.defs.partitions import sex_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import StageRun, begin_step
+from learn_assets.defs.stages import StageRun, marked_step
 from learn_assets.lake import Lake
-from learn_assets.library_errors import values_hidden
 from learn_assets.schemas.registry import LANGUAGE_MODELS, made_in
 from learn_assets.study.language_model import LanguageModelOptions
 from learn_assets.study.subtypes import SEXES, SubtypeStudy
@@ -107,10 +106,8 @@ def _step(
     """Yield the lake to a step; mark it when it ends well."""
     lake = resource.open()
     place = context.partition_key if context.has_partition_key else None
-    finish = begin_step(context, lake, language_inputs(study, options, lake), place)
-    with values_hidden():
+    with marked_step(context, lake, language_inputs(study, options, lake), place):
         yield _Step(lake, place)
-    finish()
 
 
 def _language_model(study: SubtypeStudy, options: LanguageModelOptions) -> dg.AssetsDefinition:

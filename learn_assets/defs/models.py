@@ -3,14 +3,15 @@
 import dagster as dg
 
 from learn_assets.defs.champion import champion_asset, champion_of
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
-from learn_assets.defs.partitions import cell_partitions, on_window
+from learn_assets.defs.metadata import table_result
+from learn_assets.defs.partitions import on_window
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import cell_step
+from learn_assets.defs.stages import cell_asset, cell_step
 from learn_assets.modeling.bundle import TrainedModels, write_bundle
 from learn_assets.modeling.lake_cell import cell_origin, load_cell
 from learn_assets.modeling.pipeline import cross_validate_cell, train_cell
 from learn_assets.modeling.protocol import ModelingProtocol
+from learn_assets.reporting.markdown import markdown_table
 from learn_assets.study import Study
 
 MODEL_KINDS = {"scikitlearn", "xgboost", "pytorch"}
@@ -33,15 +34,13 @@ def cell_inputs() -> list[dg.AssetDep | str]:
 
 
 def _cross_validation(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="cross_validation",
-        group_name="models",
-        owners=[study.owner],
+    @cell_asset(
+        study,
+        "cross_validation",
+        cell_inputs(),
+        "Out-of-fold probability of being a case; all fitting is inside the fold.",
+        group="models",
         kinds=MODEL_KINDS,
-        partitions_def=cell_partitions(study),
-        deps=cell_inputs(),
-        metadata={COLUMN_SCHEMA: column_schema("cross_validation")},
-        description="Out-of-fold probability of being a case; all fitting is inside the fold.",
     )
     def cross_validation(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -66,14 +65,14 @@ def _cross_validation(study: Study) -> dg.AssetsDefinition:
 
 
 def _trained_models(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="trained_models",
-        group_name="models",
-        owners=[study.owner],
+    @cell_asset(
+        study,
+        "trained_models",
+        cell_inputs(),
+        "Final models on every labeled patient, kept at the site; no pickle.",
+        group="models",
         kinds=MODEL_KINDS,
-        partitions_def=cell_partitions(study),
-        deps=cell_inputs(),
-        description="Final models on every labeled patient, kept at the site; no pickle.",
+        is_table=False,
     )
     def trained_models(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -99,14 +98,14 @@ def _trained_models(study: Study) -> dg.AssetsDefinition:
 
 
 def _model_bundle(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="model_bundle",
-        group_name="models",
-        owners=[study.owner],
+    @cell_asset(
+        study,
+        "model_bundle",
+        ["champion"],
+        "The champion, for another site to score with; nothing of a patient is in it.",
+        group="models",
         kinds={"json"},
-        partitions_def=cell_partitions(study),
-        deps=["champion"],
-        description="The champion, for another site to score with; nothing of a patient is in it.",
+        is_table=False,
     )
     def model_bundle(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:
@@ -128,11 +127,11 @@ def _model_bundle(study: Study) -> dg.AssetsDefinition:
 
 
 def _tuned_table(trained: TrainedModels) -> str:
-    lines = [
-        f"| {item.feature_set} | {item.learner} | {changed} |"
+    cells = [
+        (item.feature_set, item.learner, changed)
         for item in trained.models
         if (changed := ", ".join(f"{name} {value}" for name, value in item.tuned.items()))
     ]
-    if not lines:
+    if not cells:
         return "every learner has its preset"
-    return "\n".join(["| feature set | learner | changed |", "| --- | --- | --- |", *lines])
+    return markdown_table(["feature set", "learner", "changed"], cells)

@@ -3,11 +3,10 @@
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
+from learn_assets.defs.metadata import table_result
 from learn_assets.defs.models import cell_inputs
-from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import CellStep, cell_step
+from learn_assets.defs.stages import CellStep, cell_asset, cell_step
 from learn_assets.evaluation.genetics import genetic_stratification
 from learn_assets.evaluation.severe_outcomes import (
     OutcomeOptions,
@@ -48,15 +47,12 @@ def outcome_assets(study: Study) -> list[dg.AssetsDefinition]:
 
 
 def _time_to_event_scores(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="time_to_event_scores",
-        group_name="evaluation",
-        owners=[study.owner],
+    @cell_asset(
+        study,
+        "time_to_event_scores",
+        [*cell_inputs(), "index_events", "cross_validation"],
+        "Out-of-fold risk of everyone eligible; short follow-up is censored.",
         kinds={"scikitlearn", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=[*cell_inputs(), "index_events", "cross_validation"],
-        metadata={COLUMN_SCHEMA: column_schema("time_to_event_scores")},
-        description="Out-of-fold risk of everyone eligible; short follow-up is censored.",
     )
     def time_to_event_scores(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -89,15 +85,11 @@ def _time_to_event_scores(study: Study) -> dg.AssetsDefinition:
 
 
 def _time_to_event_performance(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="time_to_event_performance",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=["time_to_event_scores"],
-        metadata={COLUMN_SCHEMA: column_schema("time_to_event_performance")},
-        description="Uno's C, AUC and Brier score over time, calibration at the horizon.",
+    @cell_asset(
+        study,
+        "time_to_event_performance",
+        ["time_to_event_scores"],
+        "Uno's C, AUC and Brier score over time, calibration at the horizon.",
     )
     def performance_over_time(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -122,21 +114,17 @@ def _severe_outcomes(
         if (item.code_list == NEPHRITIS) == nephritis
     ]
 
-    @dg.asset(
-        name=name,
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=[
+    @cell_asset(
+        study,
+        name,
+        [
             "cohort",
             "severe_outcome_follow_up",
             "charlson_index",
             "cross_validation",
             "time_to_event_scores",
         ],
-        metadata={COLUMN_SCHEMA: column_schema(name)},
-        description=description,
+        description,
     )
     def severe_outcomes(
         context: dg.AssetExecutionContext, lake: LakeResource
@@ -164,21 +152,11 @@ def _severe_outcomes(
 
 
 def _genetic_stratification(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="genetic_stratification",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=[
-            "cohort",
-            "index_events",
-            "genetic_score",
-            "cross_validation",
-            "time_to_event_scores",
-        ],
-        metadata={COLUMN_SCHEMA: column_schema("genetic_stratification")},
-        description="What the site's genetic score adds to the clinical one; empty without any.",
+    @cell_asset(
+        study,
+        "genetic_stratification",
+        ["cohort", "index_events", "genetic_score", "cross_validation", "time_to_event_scores"],
+        "What the site's genetic score adds to the clinical one; empty without any.",
     )
     def genetics(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:

@@ -11,6 +11,7 @@ from learn_assets.defs.stages import begin_step, data_inputs
 from learn_assets.library_errors import values_hidden
 from learn_assets.quality.assessment import MEASURED_TABLES, assess
 from learn_assets.quality.findings import Finding, failed, findings
+from learn_assets.reporting.markdown import markdown_table
 from learn_assets.study import Study
 from learn_assets.study.expectations import CATEGORIES
 
@@ -98,9 +99,5 @@ def _paragraph(wrong: Sequence[Finding]) -> str:
 def _markdown(wrong: Sequence[Finding]) -> str:
     if not wrong:
         return "Every expectation that could be judged holds."
-    lines = ["| severity | expectation | measured | expected | found |", "| - | - | - | - | - |"]
-    lines += [
-        f"| {item.severity} | {item.name} | {item.measure} | {item.expected} | {item.found} |"
-        for item in wrong
-    ]
-    return "\n".join(lines)
+    cells = [(i.severity, i.name, i.measure, str(i.expected), str(i.found)) for i in wrong]
+    return markdown_table(["severity", "expectation", "measured", "expected", "found"], cells)

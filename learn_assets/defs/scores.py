@@ -4,11 +4,10 @@ import dagster as dg
 import polars as pl
 
 from learn_assets.defs.champion import champion_of
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
+from learn_assets.defs.metadata import table_result
 from learn_assets.defs.models import cell_inputs
-from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import cell_step
+from learn_assets.defs.stages import cell_asset, cell_step
 from learn_assets.modeling.lake_cell import load_cell
 from learn_assets.modeling.pipeline import risk_scores as score_cell
 from learn_assets.study import Study
@@ -17,15 +16,12 @@ from learn_assets.study import Study
 def risk_scores_asset(study: Study) -> dg.AssetsDefinition:
     """Return the asset that scores everyone in a cell."""
 
-    @dg.asset(
-        name="risk_scores",
-        group_name="scores",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=[*cell_inputs(), "cross_validation", "champion"],
-        metadata={COLUMN_SCHEMA: column_schema("risk_scores")},
-        description="Out-of-fold for labeled patients; the champion for everyone eligible now.",
+    @cell_asset(
+        study,
+        "risk_scores",
+        [*cell_inputs(), "cross_validation", "champion"],
+        "Out-of-fold for labeled patients; the champion for everyone eligible now.",
+        group="scores",
     )
     def risk_scores(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:

@@ -1,17 +1,16 @@
 """Group evaluation, sensitivity: other folds, later and fewer patients, treatments, new sites."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
 import polars as pl
 
 from learn_assets import provenance
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, figure_entry, table_result
+from learn_assets.defs.metadata import figure_entry, table_result
 from learn_assets.defs.models import cell_inputs
-from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import CellStep, cell_step
+from learn_assets.defs.stages import CellStep, cell_asset, cell_step
 from learn_assets.evaluation.comparison import ModelName
 from learn_assets.evaluation.imbalance import imbalance_sensitivity, treated_predictions
 from learn_assets.evaluation.learning_curve import learning_curve
@@ -36,6 +35,7 @@ from learn_assets.reporting.site_figures import site_forest
 from learn_assets.schemas import empty_frame
 from learn_assets.study import SensitivityAnalysis, Study
 
+_INPUTS = (*cell_inputs(), "cross_validation")
 _NOT_ASKED = "the study does not ask for it: see `sensitivity.analyses`"
 _NO_MODELS = "too few cases or controls for models"
 
@@ -56,9 +56,10 @@ def sensitivity_assets(study: Study) -> list[dg.AssetsDefinition]:
 
 
 def _repeated_cross_validation(study: Study) -> dg.AssetsDefinition:
-    @_cell_asset(
+    @cell_asset(
         study,
         "repeated_cross_validation",
+        _INPUTS,
         "AUROC over cross-validations with other folds; corrected resampled variance.",
     )
     def repeated(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
@@ -92,12 +93,11 @@ def _repeated_cross_validation(study: Study) -> dg.AssetsDefinition:
 
 
 def _temporal_validation(study: Study) -> dg.AssetsDefinition:
-    @_cell_asset(
+    @cell_asset(
         study,
         "temporal_validation",
+        [*_INPUTS, "index_events", "outcome_confirmation"],
         "Models of earlier patients, by what was known then, on later ones.",
-        "index_events",
-        "outcome_confirmation",
     )
     def temporal(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake, provenance.sensitivity_inputs) as step:
@@ -129,7 +129,9 @@ def _temporal_validation(study: Study) -> dg.AssetsDefinition:
 
 
 def _learning_curve(study: Study) -> dg.AssetsDefinition:
-    @_cell_asset(study, "learning_curve", "AUROC by number of training patients, same folds.")
+    @cell_asset(
+        study, "learning_curve", _INPUTS, "AUROC by number of training patients, same folds."
+    )
     def curve(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake, provenance.sensitivity_inputs) as step:
             protocol = sensitivity_protocol(study)
@@ -159,7 +161,9 @@ def _learning_curve(study: Study) -> dg.AssetsDefinition:
 
 
 def _imbalance_sensitivity(study: Study) -> dg.AssetsDefinition:
-    @_cell_asset(study, "imbalance_sensitivity", "No treatment, weights and SMOTE, same folds.")
+    @cell_asset(
+        study, "imbalance_sensitivity", _INPUTS, "No treatment, weights and SMOTE, same folds."
+    )
     def imbalance(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake, provenance.sensitivity_inputs) as step:
             protocol = sensitivity_protocol(study)
@@ -186,11 +190,11 @@ def _imbalance_sensitivity(study: Study) -> dg.AssetsDefinition:
 
 
 def _nested_selection(study: Study) -> dg.AssetsDefinition:
-    @_cell_asset(
+    @cell_asset(
         study,
         "nested_selection",
+        [*_INPUTS, "index_events"],
         "Scores by which the best cell is chosen without the patients that judge it.",
-        "index_events",
     )
     def nested(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake, provenance.sensitivity_inputs) as step:
@@ -214,11 +218,11 @@ def _nested_selection(study: Study) -> dg.AssetsDefinition:
 
 
 def _site_holdout(study: Study) -> dg.AssetsDefinition:
-    @_cell_asset(
+    @cell_asset(
         study,
         "site_holdout",
+        [*_INPUTS, "care_site"],
         "Models of all other institutions of a network at each one; empty when not stated.",
-        "care_site",
     )
     def sites(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake, provenance.sensitivity_inputs) as step:
@@ -248,22 +252,6 @@ def _site_holdout(study: Study) -> dg.AssetsDefinition:
             )
 
     return sites
-
-
-def _cell_asset(
-    study: Study, name: str, description: str, *more_inputs: str
-) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
-    """Return the decorator of an asset that asks one question of a cell."""
-    return dg.asset(
-        name=name,
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=[*cell_inputs(), "cross_validation", *more_inputs],
-        metadata={COLUMN_SCHEMA: column_schema(name)},
-        description=description,
-    )
 
 
 def _is_asked(study: Study, analysis: SensitivityAnalysis) -> bool:

@@ -1,6 +1,6 @@
 """Stages: which partitions of which job are out of date, for schedules and the runner alike."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,7 +8,8 @@ import dagster as dg
 
 from learn_assets import provenance
 from learn_assets.defs import jobs
-from learn_assets.defs.partitions import cell_key, cell_of
+from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema
+from learn_assets.defs.partitions import cell_key, cell_of, cell_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
@@ -194,10 +195,31 @@ def cell_step(
     lake = resource.open()
     window, encoder = cell_of(context, study)
     inputs = inputs_of(study, lake, window, encoder)
-    finish = begin_step(context, lake, inputs, window, encoder)
-    with values_hidden():
+    with marked_step(context, lake, inputs, window, encoder):
         yield CellStep(lake, window, encoder)
-    finish()
+
+
+def cell_asset(
+    study: Study,
+    name: str,
+    deps: Sequence[str | dg.AssetDep],
+    description: str,
+    *,
+    group: str = "evaluation",
+    kinds: Collection[str] = ("polars", "parquet"),
+    is_table: bool = True,
+) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+    """Return the decorator of an asset that is made once per cell; a table has a contract."""
+    return dg.asset(
+        name=name,
+        group_name=group,
+        owners=[study.owner],
+        kinds=set(kinds),
+        partitions_def=cell_partitions(study),
+        deps=deps,
+        metadata={COLUMN_SCHEMA: column_schema(name)} if is_table else None,
+        description=description,
+    )
 
 
 @contextmanager
@@ -206,10 +228,8 @@ def data_step(
 ) -> Iterator[Lake]:
     """Yield the lake to a step without partitions; mark it when it ends well."""
     lake = resource.open()
-    finish = begin_step(context, lake, data_inputs(study, lake))
-    with values_hidden():
+    with marked_step(context, lake, data_inputs(study, lake)):
         yield lake
-    finish()
 
 
 @contextmanager
@@ -218,9 +238,22 @@ def result_step(
 ) -> Iterator[Lake]:
     """Yield the lake to a step that shows every cell; mark it when it ends well."""
     lake = resource.open()
-    finish = begin_step(context, lake, result_inputs(study, lake))
-    with values_hidden():
+    with marked_step(context, lake, result_inputs(study, lake)):
         yield lake
+
+
+@contextmanager
+def marked_step(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    inputs: str,
+    window: Window | str | None = None,
+    encoder: EncoderChoice | None = None,
+) -> Iterator[None]:
+    """Hide patients' values from errors of a step; mark it when it ends well."""
+    finish = begin_step(context, lake, inputs, window, encoder)
+    with values_hidden():
+        yield
     finish()
 
 

@@ -9,9 +9,8 @@ import dagster as dg
 from learn_assets import provenance
 from learn_assets.defs.language import language_runs
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import StageRun, begin_step
+from learn_assets.defs.stages import StageRun, marked_step
 from learn_assets.lake import Lake
-from learn_assets.library_errors import values_hidden
 from learn_assets.schemas.registry import (
     SUBTYPE_CLUSTERS,
     SUBTYPE_RESULTS,
@@ -78,10 +77,8 @@ def discharge_step(
 ) -> Iterator[Lake]:
     """Yield the lake to a step of both sexes; mark it when it ends well."""
     lake = resource.open()
-    finish = begin_step(context, lake, discharge_inputs(study))
-    with values_hidden():
+    with marked_step(context, lake, discharge_inputs(study)):
         yield lake
-    finish()
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,8 @@ def sex_step(
     """Yield lake and sex to a step of one sex; mark it when it ends well."""
     lake = resource.open()
     sex = next(known for known in SEXES if known == context.partition_key)
-    finish = begin_step(context, lake, cluster_inputs(study, lake, sex), sex)
-    with values_hidden():
+    with marked_step(context, lake, cluster_inputs(study, lake, sex), sex):
         yield SexStep(lake, sex)
-    finish()
 
 
 @contextmanager
@@ -111,10 +106,8 @@ def result_step(
 ) -> Iterator[Lake]:
     """Yield the lake to a step that shows the clusters of both sexes; mark it when it ends well."""
     lake = resource.open()
-    finish = begin_step(context, lake, result_inputs(study, lake))
-    with values_hidden():
+    with marked_step(context, lake, result_inputs(study, lake)):
         yield lake
-    finish()
 
 
 SUBTYPE_STAGES: tuple[Callable[[SubtypeStudy, Lake], list[StageRun]], ...] = (

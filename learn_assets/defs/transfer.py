@@ -6,11 +6,10 @@ import dagster as dg
 import polars as pl
 
 from learn_assets import provenance
-from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, table_result
+from learn_assets.defs.metadata import table_result
 from learn_assets.defs.models import cell_inputs
-from learn_assets.defs.partitions import cell_partitions
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.stages import cell_step
+from learn_assets.defs.stages import cell_asset, cell_step
 from learn_assets.evaluation.site_differences import site_differences
 from learn_assets.evaluation.transfer import external_validation, transfer_predictions
 from learn_assets.modeling.external_models import FittingModel, fitting_models
@@ -27,15 +26,11 @@ def transfer_assets(study: Study) -> list[dg.AssetsDefinition]:
 
 
 def _external_validation(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="external_validation",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=[*cell_inputs(), "cross_validation"],
-        metadata={COLUMN_SCHEMA: column_schema("external_validation")},
-        description="Other sites' models here: as they are, recalibrated, refitted, beside ours.",
+    @cell_asset(
+        study,
+        "external_validation",
+        [*cell_inputs(), "cross_validation"],
+        "Other sites' models here: as they are, recalibrated, refitted, beside ours.",
     )
     def external(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake, provenance.transfer_inputs) as step:
@@ -78,15 +73,11 @@ def _external_validation(study: Study) -> dg.AssetsDefinition:
 
 
 def _site_differences(study: Study) -> dg.AssetsDefinition:
-    @dg.asset(
-        name="site_differences",
-        group_name="evaluation",
-        owners=[study.owner],
-        kinds={"polars", "parquet"},
-        partitions_def=cell_partitions(study),
-        deps=cell_inputs(),
-        metadata={COLUMN_SCHEMA: column_schema("site_differences")},
-        description="Features of other sites' models that are unknown here; shift of case mix.",
+    @cell_asset(
+        study,
+        "site_differences",
+        cell_inputs(),
+        "Features of other sites' models that are unknown here; shift of case mix.",
     )
     def differences(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake, provenance.transfer_inputs) as step:

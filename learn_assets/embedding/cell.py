@@ -6,14 +6,13 @@ the study reads, so the others find their vectors in the store.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from learn_assets.digests import digest_of
 from learn_assets.embedding.backends.chosen import chosen_backend
 from learn_assets.embedding.concepts import concept_frames
 from learn_assets.embedding.encoders import find_encoder
@@ -21,6 +20,7 @@ from learn_assets.embedding.engine import EmbeddingRun
 from learn_assets.embedding.statistics import EmbeddingStatistics
 from learn_assets.embedding.store import VectorStore
 from learn_assets.lake import Lake, TableStamp
+from learn_assets.staging import write_atomically
 from learn_assets.study import DEFAULT_HALF_LIFE_DAYS, EncoderChoice, Study
 from learn_assets.study.windows import Window
 
@@ -147,10 +147,7 @@ def _windows_to_prepare(
 
 
 def _remember_prepared(study: Study, lake: Lake, choice: EncoderChoice) -> None:
-    note = _prepared_note(lake, choice)
-    staged = note.with_suffix(f".{os.getpid()}.tmp")
-    staged.write_text(_needed(study, lake, choice), encoding="utf-8")
-    staged.replace(note)
+    write_atomically(_prepared_note(lake, choice), _needed(study, lake, choice))
 
 
 def _prepared_note(lake: Lake, choice: EncoderChoice) -> Path:
@@ -171,7 +168,7 @@ def _needed(study: Study, lake: Lake, choice: EncoderChoice) -> str:
         str(study.models.include_medication),
         *(stamp.fingerprint for stamp in stamps if stamp),
     ]
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    return digest_of(parts)
 
 
 def _known_windows(study: Study, lake: Lake) -> list[Window]:

@@ -14,10 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from learn_assets.digests import file_digest
+
 Pooling = Literal["mean", "cls", "last_token", "modules"]
 
 _REVISION_LENGTH = 16
-_HASH_BLOCK = 1 << 20
 _POOLING_NAMES: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "lasttoken": "last_token"}
 # What decides a vector besides the weights: a changed tokenizer is another encoder.
 _CONFIGURATION_FILES = (
@@ -106,11 +107,7 @@ def _digest_of(path: Path, files: Iterable[Path]) -> str:
 def _file_digest(file: Path, size: int, modified: int) -> bytes:
     # Size and time are part of the cache key alone.
     del size, modified
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while block := handle.read(_HASH_BLOCK):
-            digest.update(block)
-    return digest.digest()
+    return bytes.fromhex(file_digest(file))
 
 
 def _tokenizer_file(path: Path) -> Path:

@@ -22,6 +22,7 @@ from learn_assets.statistics.discrimination import (
     average_precision,
     case_mask,
     delong,
+    wald,
 )
 from learn_assets.statistics.patient_draws import FloatMatrix, percentile_limits
 from learn_assets.statistics.resampling import (
@@ -174,8 +175,6 @@ def delong_test(
     second: FloatVector,
     labels: Labels,
     folds: Labels | None = None,
-    *,
-    level: float = 0.95,
 ) -> PairedTest:
     """Return the difference in AUROC of two scores (n) of the same patients, with a Wald interval.
 
@@ -191,10 +190,8 @@ def delong_test(
         same = abs(difference) <= _NO_VARIANCE
         limit = 0.0 if same else float("nan")
         return PairedTest(Interval(difference, limit, limit), 1.0 if same else float("nan"))
-    error = float(np.sqrt(variance))
-    width = float(norm.ppf(0.5 + level / 2)) * error
-    p_value = float(2 * norm.sf(abs(difference) / error))
-    return PairedTest(Interval(difference, difference - width, difference + width), p_value)
+    p_value = float(2 * norm.sf(abs(difference) / float(np.sqrt(variance))))
+    return PairedTest(wald(difference, variance), p_value)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

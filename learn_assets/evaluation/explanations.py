@@ -13,7 +13,6 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import norm
 
 from learn_assets.evaluation.occlusion import CountOcclusion, Occlusion
 from learn_assets.modeling.arrays import FloatMatrix, IndexVector, Labels
@@ -31,7 +30,7 @@ from learn_assets.modeling.preprocessing import Column, FittedPreprocessing, pre
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.threads import single_thread
 from learn_assets.schemas import empty_frame
-from learn_assets.statistics.discrimination import FloatVector, Interval, delong
+from learn_assets.statistics.discrimination import FloatVector, Interval, delong, limits_of, wald
 from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 from learn_assets.study import FeatureSet, LearnerName
 
@@ -286,7 +285,7 @@ def _shap_rows(
         yield {
             **_place(name, "shap", _kind_of_feature(column), subject, words.get(column)),
             "metric": "mean_absolute_log_odds",
-            **_limits(Interval(means[subject], lower, upper)),
+            **limits_of(Interval(means[subject], lower, upper)),
             "direction": _correlation(item.values, item.contributions),
             "reason": None,
         }
@@ -308,7 +307,7 @@ def _permutation_rows(
         yield {
             **_place(name, "permutation", kind, subject, None),
             "metric": "auroc_drop",
-            **_limits(_area_lost(scores.plain, permuted, patients)),
+            **limits_of(_area_lost(scores.plain, permuted, patients)),
             "direction": None,
             "reason": None,
         }
@@ -321,8 +320,7 @@ def _area_lost(plain: FloatVector, permuted: FloatMatrix, patients: _Patients) -
     lost = float(contrast @ areas.estimates)
     # Permutations that change no ranking leave a variance of rounding, which may be below zero.
     variance = max(float(contrast @ areas.covariance @ contrast), 0.0)
-    width = float(norm.ppf(0.975)) * float(np.sqrt(variance))
-    return Interval(lost, lost - width, lost + width)
+    return wald(lost, variance)
 
 
 def _occlusion_rows(
@@ -356,7 +354,7 @@ def _occlusion_rows(
         yield {
             **place,
             "metric": "mean_absolute_change",
-            **_limits(Interval(mean, lower, upper)),
+            **limits_of(Interval(mean, lower, upper)),
             "direction": float(np.clip(change.mean() / mean, -1, 1)) if mean > 0 else None,
             "reason": None,
         }
@@ -379,8 +377,3 @@ def _correlation(values: FloatVector, moved: FloatVector) -> float | None:
     if not values.std() or not moved.std():
         return None
     return float(np.clip(np.corrcoef(values, moved)[0, 1], -1.0, 1.0))
-
-
-def _limits(interval: Interval) -> dict[str, float | None]:
-    known = {"estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}

@@ -15,12 +15,21 @@ import polars as pl
 from scipy.stats import norm
 
 from learn_assets.disclosure import shown_parts
-from learn_assets.evaluation.severe_outcomes import limits_of, logits, score_groups
+from learn_assets.evaluation.severe_outcomes import score_groups
 from learn_assets.schemas import empty_frame
 from learn_assets.statistics import logistic
+from learn_assets.statistics.calibration import logits
 from learn_assets.statistics.cox import CoxError, fit_cox
-from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, delong
+from learn_assets.statistics.discrimination import (
+    Z95,
+    FloatVector,
+    Interval,
+    OneClassError,
+    delong,
+    limits_of,
+)
 from learn_assets.statistics.logistic_line import SeparationError
+from learn_assets.statistics.shares import wilson
 from learn_assets.statistics.survival_curves import DEATH, EVENT, FollowUp
 
 GROUPS = 3
@@ -183,7 +192,7 @@ def _gain(members: _Typed) -> Iterator[_Estimate]:
     contrast = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0]])
     centers = contrast @ result.estimates
     errors = np.sqrt(np.maximum(np.diag(contrast @ result.covariance @ contrast.T), 0.0))
-    width = float(norm.ppf(0.975)) * errors
+    width = Z95 * errors
     for name, center, half in zip(names, centers, width, strict=True):
         yield _Estimate(name, Interval(float(center), float(center - half), float(center + half)))
     if errors[2] > 0:
@@ -216,16 +225,7 @@ def _risk(members: _Typed, minimum_cell: int) -> Iterator[_Estimate]:
             reason = f"fewer than {minimum_cell} cases or controls in a cell"
             yield _Estimate("risk", None, a, b, reason)
             continue
-        yield _Estimate("risk", _wilson(case.value, case.value + control.value), a, b)
-
-
-def _wilson(cases: int, patients: int, quantile: float = 1.959963984540054) -> Interval:
-    """Return a share with its 95 % interval (Wilson 1927)."""
-    share, square = cases / patients, quantile**2
-    center = (share + square / (2 * patients)) / (1 + square / patients)
-    spread = np.sqrt(share * (1 - share) / patients + square / (4 * patients**2))
-    half = quantile * float(spread) / (1 + square / patients)
-    return Interval(share, center - half, center + half)
+        yield _Estimate("risk", wilson(case.value, case.value + control.value), a, b)
 
 
 def _attempt(metric: str, measure: Callable[[], Interval | float]) -> _Estimate:

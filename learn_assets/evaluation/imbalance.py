@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 
 from learn_assets.evaluation.performance import performance
@@ -14,7 +13,7 @@ from learn_assets.modeling.cross_validation import cross_validate
 from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.schemas import empty_frame
-from learn_assets.statistics.discrimination import Interval, OneClassError
+from learn_assets.statistics.discrimination import OneClassError, limits_of
 from learn_assets.statistics.paired import auroc_difference, brier_difference
 from learn_assets.study import Imbalance, TuningOptions
 
@@ -97,13 +96,8 @@ def _differences(treated: pl.DataFrame, plain: pl.DataFrame) -> pl.DataFrame:
         except OneClassError:
             continue
         rows += [
-            (feature_set, learner, metric, *_limits(difference))
+            (feature_set, learner, metric, *limits_of(difference).values())
             for metric, difference in differences.items()
         ]
     schema = empty_frame("imbalance_sensitivity").drop("imbalance").schema
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _limits(difference: Interval) -> tuple[float | None, ...]:
-    values = (difference.estimate, difference.lower, difference.upper)
-    return tuple(value if np.isfinite(value) else None for value in values)

@@ -10,7 +10,7 @@ import polars as pl
 
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.schemas import empty_frame
-from learn_assets.statistics.discrimination import Interval, OneClassError, auroc
+from learn_assets.statistics.discrimination import Interval, OneClassError, auroc, limits_of
 from learn_assets.statistics.paired import auroc_difference
 
 _CELL_MODEL = ["window", "encoder", "feature_set", "learner"]
@@ -72,7 +72,7 @@ def leaderboard(
                 "learner": model[1],
                 "patients": None if found.patients < minimum_cell else found.patients,
                 "cases": None if few else found.cases,
-                **_limits(found.auroc),
+                **limits_of(found.auroc, "auroc"),
             }
         )
     return pl.DataFrame(rows, schema=empty_frame("window_leaderboard").schema)
@@ -203,8 +203,3 @@ def _count(row: Mapping[str, float | None] | None) -> int | None:
     if row is None or row["estimate"] is None:
         return None
     return int(row["estimate"])
-
-
-def _limits(area: Interval) -> dict[str, float | None]:
-    known = {"auroc": area.estimate, "lower": area.lower, "upper": area.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}

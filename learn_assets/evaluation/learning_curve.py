@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import expit, logit
-from scipy.stats import norm
 
 from learn_assets.modeling.arrays import IndexVector, Labels
 from learn_assets.modeling.cross_validation import predict_split, stratified_folds
@@ -17,7 +15,7 @@ from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.sensitivity import side_by_side
 from learn_assets.schemas import empty_frame
-from learn_assets.statistics.discrimination import FloatVector, Interval, delong
+from learn_assets.statistics.discrimination import FloatVector, Interval, delong, logit_wald
 
 _MODEL = ["feature_set", "learner"]
 # A model needs two of each kind to see a difference in either.
@@ -118,8 +116,6 @@ def mean_auroc(
     scores: FloatVector,
     labels: npt.NDArray[np.integer],
     folds: npt.NDArray[np.integer],
-    *,
-    level: float = 0.95,
 ) -> Interval:
     """Return the mean AUROC of k scores (k, n) of the same patients, from k training sets.
 
@@ -132,11 +128,7 @@ def mean_auroc(
     variance = float(result.covariance.mean())
     if count > 1:
         variance += float(result.estimates.var(ddof=1)) / count
-    if not 0.0 < estimate < 1.0:
-        return Interval(estimate, float("nan"), float("nan"))
-    width = float(norm.ppf(0.5 + level / 2)) * float(np.sqrt(variance))
-    center, scaled = float(logit(estimate)), width / (estimate * (1 - estimate))
-    return Interval(estimate, float(expit(center - scaled)), float(expit(center + scaled)))
+    return logit_wald(estimate, variance)
 
 
 def _names(protocol: ModelingProtocol) -> list[tuple[str, str]]:

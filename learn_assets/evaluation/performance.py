@@ -28,6 +28,7 @@ from learn_assets.statistics.discrimination import (
     OneClassError,
     auprc,
     auroc,
+    limits_of,
 )
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.operating_points import OperatingPoint, operating_point
@@ -140,7 +141,7 @@ def performance(
             if isinstance(outcome, str):
                 absent.append(AbsentMetric(**name, reason=outcome))
             else:
-                rows.append({**name, **_limits(outcome)})
+                rows.append({**name, **limits_of(outcome)})
     return Performance(pl.DataFrame(rows, schema=empty_frame("performance").schema), tuple(absent))
 
 
@@ -251,13 +252,6 @@ def _attempt(measure: Callable[[], _Measured]) -> _Measured | str:
         return measure()
     except (OneClassError, SeparationError, NoSpreadError) as error:
         return str(error)
-
-
-def _limits(outcome: Interval | float) -> dict[str, float | None]:
-    if isinstance(outcome, float):
-        return {"estimate": outcome, "lower": None, "upper": None}
-    known = {"estimate": outcome.estimate, "lower": outcome.lower, "upper": outcome.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}
 
 
 def _curves_of(model: _ModelPredictions, minimum_cell: int) -> ModelCurves:

@@ -16,7 +16,13 @@ from learn_assets.modeling.kept_predictions import KeptPredictions
 from learn_assets.modeling.leakage import assert_one_fold_per_patient
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.schemas import empty_frame
-from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, auroc
+from learn_assets.statistics.discrimination import (
+    FloatVector,
+    Interval,
+    OneClassError,
+    auroc,
+    limits_of,
+)
 
 _MODEL = ["feature_set", "learner"]
 
@@ -66,16 +72,14 @@ def repeated_auroc(repeats: Sequence[pl.DataFrame]) -> pl.DataFrame:
     for (feature_set, learner), areas in sorted(by_model.items()):
         model = {"feature_set": feature_set, "learner": learner}
         rows += [
-            {**model, "repeat": number, **_limits(area)}
+            {**model, "repeat": number, **limits_of(area, "auroc")}
             for number, (area, _) in enumerate(areas, start=1)
         ]
         rows.append({**model, **_over_all(areas)})
     return pl.DataFrame(rows, schema=empty_frame("repeated_cross_validation").schema)
 
 
-def corrected_resampled_interval(
-    values: FloatVector, test_to_train: float, *, level: float = 0.95
-) -> Interval:
+def corrected_resampled_interval(values: FloatVector, test_to_train: float) -> Interval:
     """Return the mean of a measure over folds and repeats with limits that know of their overlap.
 
     values: one a fold and repeat. test_to_train: held-out patients a training patient,
@@ -88,7 +92,7 @@ def corrected_resampled_interval(
     if count < 2:
         return Interval(mean, float("nan"), float("nan"))
     variance = (1 / count + test_to_train) * float(np.var(values, ddof=1))
-    width = float(student.ppf(0.5 + level / 2, count - 1)) * float(np.sqrt(variance))
+    width = float(student.ppf(0.975, count - 1)) * float(np.sqrt(variance))
     return Interval(mean, max(0.0, mean - width), min(1.0, mean + width))
 
 
@@ -111,9 +115,4 @@ def _over_all(areas: Sequence[tuple[Interval, FloatVector]]) -> dict[str, float 
     overall = corrected_resampled_interval(values, 1 / max(1, folds - 1))
     between = [area.estimate for area, _ in areas]
     spread = float(np.std(between, ddof=1)) if len(between) > 1 else None
-    return {**_limits(overall), "standard_deviation": spread}
-
-
-def _limits(area: Interval) -> dict[str, float | None]:
-    known = {"auroc": area.estimate, "lower": area.lower, "upper": area.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}
+    return {**limits_of(overall, "auroc"), "standard_deviation": spread}

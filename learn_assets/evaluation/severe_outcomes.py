@@ -13,13 +13,13 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import logit
 from scipy.stats import rankdata
 
 from learn_assets.disclosure import shown, shown_parts
 from learn_assets.schemas import empty_frame
+from learn_assets.statistics.calibration import logits
 from learn_assets.statistics.cox import CoxError, fit_cox
-from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError
+from learn_assets.statistics.discrimination import FloatVector, Interval, OneClassError, limits_of
 from learn_assets.statistics.logistic import fit_logistic
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.survival_curves import (
@@ -33,7 +33,6 @@ from learn_assets.statistics.survival_curves import (
 POPULATIONS = ("all", "progressed")
 
 _STATUS = {"censored": CENSORED, "event": EVENT, "death": DEATH}
-_SUREST = 1e-6
 _REFERENCE_DECILES = 5
 
 
@@ -67,12 +66,25 @@ class OutcomeOptions:
 
 
 @dataclass(frozen=True)
-class _Estimate:
+class Estimate:
+    """A measure by a day and of a group of patients, or why there is none."""
+
     metric: str
     value: Interval | float | None
-    group: int | None = None
     horizon_days: int | None = None
+    group: int | None = None
     reason: str | None = None
+
+    @property
+    def row(self) -> dict[str, object]:
+        """The estimate as a table holds it."""
+        return {
+            "metric": self.metric,
+            "group": self.group,
+            "horizon_days": self.horizon_days,
+            **limits_of(self.value),
+            "reason": self.reason,
+        }
 
 
 @dataclass(frozen=True)
@@ -129,7 +141,7 @@ def severe_outcome_estimates(
                 names = {"feature_set": feature_set, "learner": learner}
                 place = {"outcome": outcome, "population": population, **names}
                 rows += [
-                    {**place, **_row(estimate)}
+                    {**place, **estimate.row}
                     for estimate in _estimates(members, options, disclosed)
                 ]
     return pl.DataFrame(rows, schema=empty_frame("severe_outcome_evaluation").schema)
@@ -141,19 +153,6 @@ def score_groups(score: FloatVector, groups: int) -> npt.NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     place = (rankdata(score, method="average") - 0.5) / len(score)
     return np.asarray(np.minimum((place * groups).astype(np.int64) + 1, groups))
-
-
-def logits(probability: FloatVector) -> FloatVector:
-    """Return log odds, those of 0 and 1 cut to what no model is surer than."""
-    return np.asarray(logit(np.clip(probability, _SUREST, 1 - _SUREST)), dtype=np.float64)
-
-
-def limits_of(value: Interval | float | None) -> dict[str, float | None]:
-    """Return estimate, lower and upper as a table holds them: empty where there is none."""
-    if isinstance(value, Interval):
-        known = {"estimate": value.estimate, "lower": value.lower, "upper": value.upper}
-        return {name: limit if np.isfinite(limit) else None for name, limit in known.items()}
-    return {"estimate": value, "lower": None, "upper": None}
 
 
 def _patients(tables: SevereOutcomeTables) -> pl.DataFrame:
@@ -189,13 +188,13 @@ def _population(
 
 def _estimates(
     members: _Population, options: OutcomeOptions, disclosed: _Disclosed
-) -> Iterator[_Estimate]:
+) -> Iterator[Estimate]:
     minimum, follow_up = options.minimum_cell, members.follow_up
     yield from _counts(members, disclosed)
     if min(follow_up.events, len(follow_up) - follow_up.events) < max(1, minimum):
         reason = f"fewer than {minimum} patients with the outcome, or without it"
         for metric in ("cumulative_incidence", "hazard_ratio_per_sd", "odds_ratio_top_decile"):
-            yield _Estimate(metric, None, reason=reason)
+            yield Estimate(metric, None, reason=reason)
         return
     yield from _incidence(members, options)
     yield from _hazard_ratios(members)
@@ -203,7 +202,7 @@ def _estimates(
     yield from _odds_ratios(members, options)
 
 
-def _counts(members: _Population, disclosed: _Disclosed) -> Iterator[_Estimate]:
+def _counts(members: _Population, disclosed: _Disclosed) -> Iterator[Estimate]:
     follow_up, minimum = members.follow_up, disclosed.minimum_cell
     rest = len(follow_up) - follow_up.events - follow_up.deaths
     whole = shown_parts([len(follow_up), members.prevalent], minimum)
@@ -212,11 +211,11 @@ def _counts(members: _Population, disclosed: _Disclosed) -> Iterator[_Estimate]:
     for metric, part in parts:
         told = part.value is not None and disclosed.allows(metric, part.value)
         reason = None if told else "withheld: a small count could be worked out"
-        yield _Estimate(metric, float(part.value) if told and part.value is not None else None,
+        yield Estimate(metric, float(part.value) if told and part.value is not None else None,
                         reason=reason)  # fmt: skip
 
 
-def _incidence(members: _Population, options: OutcomeOptions) -> Iterator[_Estimate]:
+def _incidence(members: _Population, options: OutcomeOptions) -> Iterator[Estimate]:
     groups = score_groups(members.score, options.groups)
     parts = [members.follow_up.rows(groups == group) for group in range(1, options.groups + 1)]
     events = [part.events for part in parts]
@@ -224,16 +223,16 @@ def _incidence(members: _Population, options: OutcomeOptions) -> Iterator[_Estim
     for group, (part, count) in enumerate(zip(parts, visible, strict=True), start=1):
         if count.value is None or not len(part):
             reason = f"fewer than {options.minimum_cell} patients with the outcome in a group"
-            yield _Estimate("cumulative_incidence", None, group, reason=reason)
+            yield Estimate("cumulative_incidence", None, group=group, reason=reason)
             continue
         curve = cumulative_incidence(part, options.curve_days)
         for day, value in zip(options.curve_days, curve, strict=True):
             if shown(part.events_by(day), options.minimum_cell).value is None:
                 continue
-            yield _Estimate("cumulative_incidence", value, group, day)
+            yield Estimate("cumulative_incidence", value, day, group)
 
 
-def _hazard_ratios(members: _Population) -> Iterator[_Estimate]:
+def _hazard_ratios(members: _Population) -> Iterator[Estimate]:
     standard = _standardized(members.score)
     covariates = _varying(members.covariates)
     yield _hazard_ratio("hazard_ratio_per_sd", standard[:, None], members.follow_up)
@@ -243,7 +242,7 @@ def _hazard_ratios(members: _Population) -> Iterator[_Estimate]:
     yield _hazard_ratio("hazard_ratio_per_decile", decile[:, None], members.follow_up)
 
 
-def _by_decile(members: _Population, minimum: int) -> Iterator[_Estimate]:
+def _by_decile(members: _Population, minimum: int) -> Iterator[Estimate]:
     """Yield the hazard ratio of each upper decile against the lower half.
 
     The lowest decile alone would be the usual reference, but hardly anyone in it has the outcome.
@@ -258,7 +257,7 @@ def _by_decile(members: _Population, minimum: int) -> Iterator[_Estimate]:
     for number, part in zip(upper, visible[1:], strict=True):
         if not (part.value and visible[0].value):
             reason = f"fewer than {minimum} patients with the outcome in the decile or lower half"
-            yield _Estimate("hazard_ratio_decile", None, number, reason=reason)
+            yield Estimate("hazard_ratio_decile", None, group=number, reason=reason)
             continue
         rows = lower | (decile == number)
         yield _hazard_ratio(
@@ -269,7 +268,7 @@ def _by_decile(members: _Population, minimum: int) -> Iterator[_Estimate]:
         )
 
 
-def _odds_ratios(members: _Population, options: OutcomeOptions) -> Iterator[_Estimate]:
+def _odds_ratios(members: _Population, options: OutcomeOptions) -> Iterator[Estimate]:
     """Yield odds ratios of the top decile; whoever is censored before the horizon tells nothing."""
     follow_up, horizon = members.follow_up, options.horizon_days
     happened = (follow_up.status == EVENT) & (follow_up.days <= horizon)
@@ -281,7 +280,7 @@ def _odds_ratios(members: _Population, options: OutcomeOptions) -> Iterator[_Est
     if any(shown(cell, options.minimum_cell).value is None for cell in cells):
         for name in names:
             reason = f"fewer than {options.minimum_cell} patients in a cell"
-            yield _Estimate(name, None, horizon_days=horizon, reason=reason)
+            yield Estimate(name, None, horizon_days=horizon, reason=reason)
         return
     covariates = _varying(members.covariates[known])
     designs = (top.astype(np.float64)[:, None], np.column_stack([top, covariates]))
@@ -295,7 +294,7 @@ def _odds_ratio(design: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) 
 
 def _hazard_ratio(
     metric: str, design: npt.NDArray[np.float64], follow_up: FollowUp, group: int | None = None
-) -> _Estimate:
+) -> Estimate:
     return _attempt(metric, lambda: fit_cox(design, follow_up).hazard_ratio(0), group)
 
 
@@ -304,11 +303,11 @@ def _attempt(
     measure: Callable[[], Interval],
     group: int | None = None,
     horizon_days: int | None = None,
-) -> _Estimate:
+) -> Estimate:
     try:
-        return _Estimate(metric, measure(), group, horizon_days)
+        return Estimate(metric, measure(), horizon_days, group)
     except (CoxError, SeparationError, OneClassError) as error:
-        return _Estimate(metric, None, group, horizon_days, str(error))
+        return Estimate(metric, None, horizon_days, group, str(error))
 
 
 def _standardized(values: FloatVector) -> FloatVector:
@@ -318,13 +317,3 @@ def _standardized(values: FloatVector) -> FloatVector:
 
 def _varying(covariates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return covariates[:, covariates.std(axis=0) > 1e-12]
-
-
-def _row(estimate: _Estimate) -> dict[str, object]:
-    return {
-        "metric": estimate.metric,
-        "group": estimate.group,
-        "horizon_days": estimate.horizon_days,
-        **limits_of(estimate.value),
-        "reason": estimate.reason,
-    }

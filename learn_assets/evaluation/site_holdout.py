@@ -19,7 +19,7 @@ from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.schemas import empty_frame
 from learn_assets.statistics.calibration import brier, calibration_intercept, calibration_slope
-from learn_assets.statistics.discrimination import Interval, OneClassError, auroc
+from learn_assets.statistics.discrimination import Interval, OneClassError, auroc, limits_of
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.paired import auroc_difference
 from learn_assets.statistics.random_effects import random_effects
@@ -161,7 +161,7 @@ def site_holdout(
             named = {"care_site": split.care_site, **dict(zip(_MODEL, model, strict=True))}
             measured = _measured(_beside(group, own), resamples, protocol.seed)
             known = (*counts.of_sites.get(split.care_site, ()), *measured)
-            rows += [{**named, "metric": name, **_limits(value)} for name, value in known]
+            rows += [{**named, "metric": name, **limits_of(value)} for name, value in known]
     sites = pl.DataFrame(rows, schema=empty.schema)
     over_all = [
         row
@@ -287,13 +287,6 @@ def _summary(known: pl.DataFrame, metric: str) -> _Row | None:
 
 def _scaled(values: npt.NDArray[np.float64], *, logit_scale: bool) -> npt.NDArray[np.float64]:
     return np.asarray(logit(values) if logit_scale else values, dtype=np.float64)
-
-
-def _limits(outcome: Interval | float) -> dict[str, float | None]:
-    if isinstance(outcome, float):
-        return {"estimate": outcome}
-    known = {"estimate": outcome.estimate, "lower": outcome.lower, "upper": outcome.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}
 
 
 def _rows(chosen: pl.Series) -> npt.NDArray[np.int64]:

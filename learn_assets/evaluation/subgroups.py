@@ -13,7 +13,6 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import norm
 
 from learn_assets.disclosure import hidden_groups
 from learn_assets.schemas import empty_frame
@@ -25,9 +24,12 @@ from learn_assets.statistics.discrimination import (
     OneClassError,
     auroc,
     delong,
+    limits_of,
+    wald,
 )
 from learn_assets.statistics.logistic_line import SeparationError
 from learn_assets.statistics.operating_points import fold_thresholds
+from learn_assets.statistics.shares import newcombe, wilson
 
 UNKNOWN = "unknown"
 _NO_RACE = ("", UNKNOWN)
@@ -37,7 +39,6 @@ _RANKED = ("auroc", "calibration_intercept", "calibration_slope")
 _FLAGGED = ("sensitivity", "specificity")
 _SEXES = {"F": "female", "M": "male"}
 _COMPARED = ("auroc", "calibration_intercept", *_FLAGGED)
-_Z95 = float(norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def _attribute_rows(
                 "group": group.name,
                 "reference": item.reference,
                 "metric": item.metric,
-                **_limits(item.value),
+                **limits_of(item.value),
                 "reason": item.reason,
             }
 
@@ -205,15 +206,6 @@ def _measures(group: _Group, options: SubgroupOptions) -> Iterator[_Measure]:
             yield _Measure(metric, None, _withheld(options))
         else:
             yield _attempt(metric, scored)
-
-
-def wilson(successes: int, trials: int) -> Interval:
-    """Return a share with its 95 % score interval (Wilson 1927). ZeroDivisionError without any."""
-    share, square = successes / trials, _Z95**2
-    center = (share + square / (2 * trials)) / (1 + square / trials)
-    spread = np.sqrt(share * (1 - share) / trials + square / (4 * trials**2))
-    half = _Z95 * float(spread) / (1 + square / trials)
-    return Interval(share, max(0.0, center - half), min(1.0, center + half))
 
 
 def _withheld(options: SubgroupOptions) -> str:
@@ -254,25 +246,13 @@ def _difference(metric: str, group: _Scored, reference: _Scored) -> Interval:
     if metric == "auroc":
         ranked = [delong(item.scores, item.labels, item.folds) for item in (group, reference)]
         first, second = (float(item.estimates[0]) for item in ranked)
-        width = _Z95 * float(np.sqrt(sum(item.covariance[0, 0] for item in ranked)))
-        return Interval(first - second, first - second - width, first - second + width)
+        return wald(first - second, sum(float(item.covariance[0, 0]) for item in ranked))
     if metric == "calibration_intercept":
         level, other = (calibration_intercept(x.scores, x.labels) for x in (group, reference))
         width = float(np.hypot(level.upper - level.estimate, other.upper - other.estimate))
         gap = level.estimate - other.estimate
         return Interval(gap, gap - width, gap + width)
     return newcombe(_share(metric, group), _share(metric, reference))
-
-
-def newcombe(first: Interval, second: Interval) -> Interval:
-    """Return the difference of two independent shares with Wilson intervals.
-
-    Method: hybrid score interval, Newcombe 1998 (method 10).
-    """
-    gap = first.estimate - second.estimate
-    below = np.hypot(first.estimate - first.lower, second.upper - second.estimate)
-    above = np.hypot(first.upper - first.estimate, second.estimate - second.lower)
-    return Interval(gap, gap - float(below), gap + float(above))
 
 
 def _share(metric: str, scored: _Scored) -> Interval:
@@ -282,10 +262,3 @@ def _share(metric: str, scored: _Scored) -> Interval:
     if not len(right):
         raise OneClassError("needs at least one case and one control")
     return wilson(int(right.sum()), len(right))
-
-
-def _limits(value: Interval | float | None) -> dict[str, float | None]:
-    if value is None or isinstance(value, float):
-        return {"estimate": value, "lower": None, "upper": None}
-    known = {"estimate": value.estimate, "lower": value.lower, "upper": value.upper}
-    return {name: item if np.isfinite(item) else None for name, item in known.items()}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from learn_assets.disclosure import shown, shown_parts
-from learn_assets.evaluation.severe_outcomes import limits_of, score_groups
+from learn_assets.evaluation.severe_outcomes import Estimate, score_groups
 from learn_assets.schemas import empty_frame
 from learn_assets.statistics.concordance import (
     NoPairError,
@@ -23,15 +23,6 @@ from learn_assets.statistics.survival_curves import FollowUp, cumulative_inciden
 
 _YEAR = 365.25
 _CALIBRATION_GROUPS = 10
-
-
-@dataclass(frozen=True)
-class _Estimate:
-    metric: str
-    value: Interval | float | None
-    horizon_days: int | None = None
-    group: int | None = None
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +58,11 @@ def time_to_event_performance(
             group["fold"].to_numpy().astype(np.int64),
         )
         place = {"feature_set": feature_set, "learner": learner}
-        rows += [{**place, **_row(item)} for item in _estimates(scored, horizon_days, minimum_cell)]
+        rows += [{**place, **item.row} for item in _estimates(scored, horizon_days, minimum_cell)]
     return pl.DataFrame(rows, schema=empty_frame("time_to_event_performance").schema)
 
 
-def _estimates(scored: _Scored, horizon: int, minimum_cell: int) -> Iterator[_Estimate]:
+def _estimates(scored: _Scored, horizon: int, minimum_cell: int) -> Iterator[Estimate]:
     follow_up = scored.follow_up
     rest = len(follow_up) - follow_up.events - follow_up.deaths
     counts = shown_parts([follow_up.events, follow_up.deaths, rest], minimum_cell)
@@ -82,7 +73,7 @@ def _estimates(scored: _Scored, horizon: int, minimum_cell: int) -> Iterator[_Es
     if min(events, len(follow_up) - events) < max(1, minimum_cell):
         reason = f"fewer than {minimum_cell} patients with the outcome by the horizon, or without"
         for metric in ("uno_c", "time_dependent_auc", "brier", "observed_risk"):
-            yield _Estimate(metric, None, horizon, reason=reason)
+            yield Estimate(metric, None, horizon, reason=reason)
         return
     yield _attempt(
         "uno_c", horizon, lambda: uno_c(scored.risk, follow_up, horizon, folds=scored.folds)
@@ -94,7 +85,7 @@ def _estimates(scored: _Scored, horizon: int, minimum_cell: int) -> Iterator[_Es
     yield from _calibration(scored, horizon, minimum_cell)
 
 
-def _time_dependent(scored: _Scored, day: int) -> _Estimate:
+def _time_dependent(scored: _Scored, day: int) -> Estimate:
     return _attempt(
         "time_dependent_auc",
         day,
@@ -102,21 +93,21 @@ def _time_dependent(scored: _Scored, day: int) -> _Estimate:
     )
 
 
-def _overall(scored: _Scored, horizon: int) -> Iterator[_Estimate]:
+def _overall(scored: _Scored, horizon: int) -> Iterator[Estimate]:
     observed = cumulative_incidence(scored.follow_up, [horizon])[0]
     expected = float(scored.risk.mean())
     brier = censored_brier(scored.risk, scored.follow_up, horizon)
     everyone = np.full(len(scored.risk), observed.estimate)
     without_model = censored_brier(everyone, scored.follow_up, horizon)
-    yield _Estimate("brier", brier, horizon)
-    yield _Estimate("scaled_brier", 1 - brier / without_model, horizon)
-    yield _Estimate("observed_risk", observed, horizon)
-    yield _Estimate("mean_predicted_risk", expected, horizon)
+    yield Estimate("brier", brier, horizon)
+    yield Estimate("scaled_brier", 1 - brier / without_model, horizon)
+    yield Estimate("observed_risk", observed, horizon)
+    yield Estimate("mean_predicted_risk", expected, horizon)
     ratio = np.array([observed.estimate, observed.lower, observed.upper]) / expected
-    yield _Estimate("observed_to_expected", Interval(*ratio.tolist()), horizon)
+    yield Estimate("observed_to_expected", Interval(*ratio.tolist()), horizon)
 
 
-def _calibration(scored: _Scored, horizon: int, minimum_cell: int) -> Iterator[_Estimate]:
+def _calibration(scored: _Scored, horizon: int, minimum_cell: int) -> Iterator[Estimate]:
     """Yield predicted and observed risk of groups, as many as have no small cell."""
     for groups in range(_CALIBRATION_GROUPS, 1, -1):
         place = score_groups(scored.risk, groups)
@@ -125,12 +116,12 @@ def _calibration(scored: _Scored, horizon: int, minimum_cell: int) -> Iterator[_
             break
     else:
         reason = f"fewer than {minimum_cell} patients with the outcome in a group"
-        yield _Estimate("calibration_observed", None, horizon, reason=reason)
+        yield Estimate("calibration_observed", None, horizon, reason=reason)
         return
     for group, rows in enumerate(members, start=1):
         observed = cumulative_incidence(scored.follow_up.rows(rows), [horizon])[0]
-        yield _Estimate("calibration_predicted", float(scored.risk[rows].mean()), horizon, group)
-        yield _Estimate("calibration_observed", observed, horizon, group)
+        yield Estimate("calibration_predicted", float(scored.risk[rows].mean()), horizon, group)
+        yield Estimate("calibration_observed", observed, horizon, group)
 
 
 def _is_large(follow_up: FollowUp, horizon: int, minimum_cell: int) -> bool:
@@ -143,23 +134,13 @@ def _years(horizon: int) -> list[int]:
     return [*(day for day in whole if day < horizon - _YEAR / 2), horizon]
 
 
-def _count(metric: str, value: int | None) -> _Estimate:
+def _count(metric: str, value: int | None) -> Estimate:
     reason = None if value is not None else "withheld: a small count could be worked out"
-    return _Estimate(metric, None if value is None else float(value), reason=reason)
+    return Estimate(metric, None if value is None else float(value), reason=reason)
 
 
-def _attempt(metric: str, day: int, measure: Callable[[], Interval]) -> _Estimate:
+def _attempt(metric: str, day: int, measure: Callable[[], Interval]) -> Estimate:
     try:
-        return _Estimate(metric, measure(), day)
+        return Estimate(metric, measure(), day)
     except NoPairError as error:
-        return _Estimate(metric, None, day, reason=str(error))
-
-
-def _row(estimate: _Estimate) -> dict[str, object]:
-    return {
-        "metric": estimate.metric,
-        "group": estimate.group,
-        "horizon_days": estimate.horizon_days,
-        **limits_of(estimate.value),
-        "reason": estimate.reason,
-    }
+        return Estimate(metric, None, day, reason=str(error))

@@ -12,21 +12,21 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from scipy.special import logit
 
 from learn_assets.evaluation.performance import curves, performance
-from learn_assets.evaluation.subgroups import wilson
 from learn_assets.modeling.bundle import TrainedModels, score
 from learn_assets.modeling.cross_validation import cross_validate
 from learn_assets.modeling.features import BASELINE
 from learn_assets.modeling.pipeline import Cell
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.schemas import empty_frame
+from learn_assets.statistics.calibration import logits
 from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
     OneClassError,
+    limits_of,
 )
 from learn_assets.statistics.logistic_line import (
     LogisticLine,
@@ -35,6 +35,7 @@ from learn_assets.statistics.logistic_line import (
     fit_line,
 )
 from learn_assets.statistics.paired import auroc_difference, brier_difference
+from learn_assets.statistics.shares import wilson
 from learn_assets.study import ReductionOptions
 
 Mode = Literal["own", "as_is", "recalibrated_intercept", "recalibrated_slope", "refitted"]
@@ -48,8 +49,6 @@ MODES: tuple[Mode, ...] = (
 _ROWS = empty_frame("external_validation").drop("model", "mode", "not_external").schema
 _PREDICTIONS = pl.Schema({"mode": pl.String(), **empty_frame("cross_validation").schema})
 _MODEL = ["feature_set", "learner"]
-# No model here is surer than this, and 0 and 1 have no logit.
-_SUREST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def _calibration(predictions: pl.DataFrame, minimum_cell: int) -> pl.DataFrame:
             observed = wilson(group.cases, group.patients)
             name = {"feature_set": curve.feature_set, "learner": curve.learner, "bin": place}
             rows.append({**name, "metric": "predicted_risk", "estimate": group.mean_probability})
-            rows.append({**name, "metric": "observed_share", **_limits(observed)})
+            rows.append({**name, "metric": "observed_share", **limits_of(observed)})
     return pl.DataFrame(rows, schema=_ROWS)
 
 
@@ -189,7 +188,7 @@ _Fit = Callable[[FloatVector, FloatVector], LogisticLine]
 
 def _recalibrated(model: pl.DataFrame, fit: _Fit) -> pl.DataFrame:
     """Return out-of-fold probabilities of one model after a line learned in the other folds."""
-    decision = _logits(model["probability"].to_numpy())
+    decision = logits(model["probability"].to_numpy())
     label = model["label"].to_numpy().astype(np.float64)
     fold = model["fold"].to_numpy()
     probability = np.empty(len(decision))
@@ -238,7 +237,7 @@ def _differences(mode: Mode, predictions: pl.DataFrame) -> pl.DataFrame:
         folds = ordered["fold"].to_numpy().astype(np.int64)
         for metric, gap in _gaps(first, second, labels, folds):
             name = {"feature_set": feature_set, "learner": learner, "metric": metric}
-            rows.append({**name, **_limits(gap)})
+            rows.append({**name, **limits_of(gap)})
     return pl.DataFrame(rows, schema=_ROWS)
 
 
@@ -251,12 +250,3 @@ def _gaps(
     except OneClassError:
         return gaps
     return gaps
-
-
-def _limits(gap: Interval) -> dict[str, float | None]:
-    known = {"estimate": gap.estimate, "lower": gap.lower, "upper": gap.upper}
-    return {name: value if np.isfinite(value) else None for name, value in known.items()}
-
-
-def _logits(probabilities: FloatVector) -> FloatVector:
-    return np.asarray(logit(np.clip(probabilities, _SUREST, 1 - _SUREST)), dtype=np.float64)

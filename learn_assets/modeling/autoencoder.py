@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learn_assets.modeling.arrays import FloatMatrix, IndexVector
+from learn_assets.modeling.arrays import IndexVector
 from learn_assets.modeling.features import EmbeddingBlock
-from learn_assets.modeling.kind_encoders import DenseLayer, forward
+from learn_assets.modeling.kind_encoders import DenseLayer
 from learn_assets.modeling.network_training import (
-    Scaling,
     TrainingSettings,
     dense_layers,
     inner_split,
@@ -25,26 +23,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Autoencoder:
-    """Encoder of the vectors of one kind, and the decoder that was trained with it."""
-
-    encoder: tuple[DenseLayer, ...]
-    decoder: tuple[DenseLayer, ...]
-    scaling: Scaling
-
-    def reconstruct(self, vectors: FloatMatrix) -> FloatMatrix:
-        """Return vectors as their codes tell them, float32 (patients, dimensions)."""
-        decoded = forward(self.decoder, forward(self.encoder, vectors))
-        return decoded * np.float32(self.scaling.spread) + self.scaling.center
-
-
 def fit_autoencoder(
     block: EmbeddingBlock, dimensions: int, settings: TrainingSettings, seed: int
-) -> Autoencoder:
-    """Fit to the patients who have the kind, by mean squared error; labels play no part.
+) -> tuple[DenseLayer, ...]:
+    """Return an encoder fitted to the patients who have the kind; labels play no part.
 
-    Method: one hidden layer on each side of the code (Hinton & Salakhutdinov 2006), AdamW.
+    Method: one hidden layer on each side of the code (Hinton & Salakhutdinov 2006), AdamW, mean
+    squared error.
     """
     import torch
 
@@ -63,4 +48,4 @@ def fit_autoencoder(
     present = np.flatnonzero(~block.missing).astype(np.int64)
     split = inner_split(present, np.zeros_like(present), settings.held_out_share, seed)
     train([*encoder, *decoder], loss_of, split, settings, generator)
-    return Autoencoder(dense_layers(encoder, scaling), dense_layers(decoder), scaling)
+    return dense_layers(encoder, scaling)

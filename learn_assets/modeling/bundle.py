@@ -6,7 +6,6 @@ learned from many patients; a model that keeps training rows is left out unless 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import polars as pl
 
 from learn_assets import __version__
+from learn_assets.digests import file_digest
 from learn_assets.modeling.arrays import read_json, write_json
 from learn_assets.modeling.case_mix import CaseMixVariable
 from learn_assets.modeling.cross_validation import FittedModel, predict
@@ -37,9 +37,9 @@ _MODELS = "models"
 _PARTS = {_MANIFEST, _PREPROCESSING, _MODELS}
 _PACKAGES = ("numpy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
 _REQUIRED = (
-    *("version", "study", "window", "encoder", "options", "models", "warnings", "case_mix"),
+    "version", "study", "window", "encoder", "options", "models", "warnings", "case_mix",
     "files",
-)
+)  # fmt: skip
 # A name becomes a folder, so it must not lead out of the bundle.
 _PLAIN_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -108,7 +108,7 @@ def write_bundle(trained: TrainedModels, folder: Path, *, scope: Scope) -> Bundl
         for item in kept:
             item.model.save(staged / _model_path(item))
         write_json(staged / _MANIFEST, _manifest(trained, kept, left_out, scope, staged))
-        digest = _sha256(staged / _MANIFEST)
+        digest = file_digest(staged / _MANIFEST)
         replace_folder(staged, folder, temporary / "old")
     return BundleSummary(digest, tuple(_label(item) for item in kept), left_out)
 
@@ -154,7 +154,7 @@ def bundle_digest(folder: Path) -> str:
     """
     if not (folder / _MANIFEST).is_file():
         raise BundleError(f"{folder.name}: no {_MANIFEST}; this is not a model bundle")
-    return _sha256(folder / _MANIFEST)
+    return file_digest(folder / _MANIFEST)
 
 
 def holds_models_of(whole: Path, part: Path) -> bool:
@@ -265,7 +265,7 @@ def _manifest(
         "warnings": list(trained.warnings),
         "case_mix": [asdict(variable) for variable in trained.case_mix],
         "packages": {name: _installed(name) for name in _PACKAGES},
-        "files": {name: _sha256(staged / name) for name in _file_names(staged)},
+        "files": {name: file_digest(staged / name) for name in _file_names(staged)},
     }
 
 
@@ -295,7 +295,7 @@ def _verify_files(folder: Path, listed: dict[str, str]) -> None:
     unlisted = sorted(set(present) - set(listed))
     if missing or unlisted:
         raise BundleError(f"bundle files missing: {missing}; not in the manifest: {unlisted}")
-    altered = [name for name in present if _sha256(folder / name) != listed[name]]
+    altered = [name for name in present if file_digest(folder / name) != listed[name]]
     if altered:
         raise BundleError(f"altered since the bundle was written (sha256 differs): {altered}")
 
@@ -303,7 +303,3 @@ def _verify_files(folder: Path, listed: dict[str, str]) -> None:
 def _file_names(folder: Path) -> list[str]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return [path.relative_to(folder).as_posix() for path in paths]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Literal
 
 import polars as pl
 
+from learn_assets.digests import file_digest
 from learn_assets.modeling.bundle import (
     BundleError,
     TrainedModels,
@@ -26,7 +26,13 @@ from learn_assets.modeling.bundle import (
     holds_models_of,
     read_bundle,
 )
-from learn_assets.staging import held, private_folder, replace_folder, staged_folder_of_ours
+from learn_assets.staging import (
+    held,
+    private_folder,
+    replace_folder,
+    staged_folder_of_ours,
+    write_atomically,
+)
 
 Action = Literal["promoted", "kept", "rolled_back"]
 
@@ -72,7 +78,6 @@ class Champion:
     digest: str
     models: TrainedModels
     out_of_fold: pl.DataFrame
-    bundle_folder: Path
 
 
 class ChampionHistory:
@@ -192,7 +197,7 @@ class ChampionHistory:
             out_of_fold.write_parquet(version / _PREDICTIONS)
             # What was copied is what is announced: the folder may have been rewritten meanwhile.
             read_bundle(version / "bundle", digest=digest)
-            predictions = _file_sha256(version / _PREDICTIONS)
+            predictions = file_digest(version / _PREDICTIONS)
             target = versions / f"{digest[:16]}-{predictions[:16]}"
             # The version in force may be promoted again, and a kill must not lose it.
             if not _is_whole(target, digest, predictions):
@@ -224,13 +229,13 @@ def champion_digest(folder: Path) -> str | None:
 
 def _read_version(version: Path, digest: str, predictions: str) -> Champion:
     path = version / _PREDICTIONS
-    if not path.is_file() or _file_sha256(path) != predictions:
+    if not path.is_file() or file_digest(path) != predictions:
         raise ChampionError(
             f"version {version.name}: {_PREDICTIONS} is missing or altered; restore it from a "
             "backup or roll back to another version"
         )
     models = read_bundle(version / "bundle", digest=digest)
-    return Champion(digest, models, pl.read_parquet(path, glob=False), version / "bundle")
+    return Champion(digest, models, pl.read_parquet(path, glob=False))
 
 
 def _is_whole(version: Path, digest: str, predictions: str) -> bool:
@@ -257,19 +262,9 @@ def _earlier(entries: tuple[HistoryEntry, ...], to: str | None) -> HistoryEntry:
 
 
 def _replace_history(path: Path, entries: tuple[HistoryEntry, ...]) -> None:
-    staged = path.with_suffix(f".{os.getpid()}.tmp")
     listed = {"entries": [asdict(entry) for entry in entries], "latest": _sha256_of(entries[-1])}
-    content = json.dumps(listed, indent=1)
-    with staged.open("w", encoding="utf-8") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    staged.replace(path)
+    write_atomically(path, json.dumps(listed, indent=1))
 
 
 def _sha256_of(entry: HistoryEntry) -> str:
     return hashlib.sha256(json.dumps(asdict(entry), sort_keys=True).encode()).hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

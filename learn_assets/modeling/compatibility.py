@@ -23,9 +23,9 @@ Part = Literal[
 
 # Where an encoder lies and runs decides no vector, and its revision is compared by itself.
 _PLACES = {
-    *("id", "model", "path", "revision", "trust_remote_code"),
-    *("backend", "server", "ray", "vector_storage"),
-}
+    "id", "model", "path", "revision", "trust_remote_code",
+    "backend", "server", "ray", "vector_storage",
+}  # fmt: skip
 _COUNTED = ("look_back_days", "roll_up_icd")
 
 

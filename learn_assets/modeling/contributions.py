@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_assets.modeling.arrays import FloatMatrix, FloatVector
+from learn_assets.modeling.arrays import FloatMatrix
 from learn_assets.modeling.boosted_trees import BoostedTrees
 from learn_assets.modeling.elastic_net import ElasticNet
 from learn_assets.modeling.learners import Model
@@ -25,11 +25,6 @@ class Contributions:
 
     values: FloatMatrix
     base: float
-
-    @property
-    def log_odds(self) -> FloatVector:
-        """Return what values and base sum to, float64 (patients,)."""
-        return np.asarray(self.values.sum(axis=1, dtype=np.float64) + self.base)
 
 
 def contributions(model: Model, matrix: FloatMatrix) -> Contributions:

@@ -92,14 +92,6 @@ class FeatureReference:
 
 
 @dataclass(frozen=True)
-class ReferenceGap:
-    """How another site's features differ from a reference: names absent there, names unknown."""
-
-    absent_names: tuple[str, ...]
-    unknown_features: int
-
-
-@dataclass(frozen=True)
 class FeatureBlocks:
     """All features of some patients, row i of every block belonging to `patient_ids[i]`.
 
@@ -160,12 +152,6 @@ class FeatureBlocks:
             ),
             reference=reference,
         )
-
-    def gap(self, reference: FeatureReference) -> ReferenceGap:
-        """Return which names of `reference` these patients lack and how many it does not know."""
-        own = {*self.reference.count_names, *self.reference.measurement_names}
-        wanted = {*reference.count_names, *reference.measurement_names}
-        return ReferenceGap(tuple(sorted(wanted - own)), len(own - wanted))
 
 
 def build_feature_blocks(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from learn_assets.digests import digest_of
 from learn_assets.lake import Lake
 
 
@@ -41,5 +41,4 @@ class KeptPredictions:
             path.unlink()
 
     def _path(self, seed: int) -> Path:
-        key = hashlib.sha256(f"{self.inputs}\x1f{seed}".encode()).hexdigest()
-        return self.folder / f"{key}.parquet"
+        return self.folder / f"{digest_of([self.inputs, str(seed)])}.parquet"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from learn_assets.modeling.arrays import FloatMatrix, FloatVector, Labels
+from learn_assets.modeling.arrays import FloatMatrix, FloatVector
 from learn_assets.modeling.boosted_trees import BoostedTrees, BoostedTreesSettings
 from learn_assets.modeling.elastic_net import ElasticNet, ElasticNetSettings
 from learn_assets.modeling.neural_network import (
@@ -44,13 +44,6 @@ class Model(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-
-
-class Learner(Protocol):
-    """Settings of a learner, ready to be fitted to a standardized matrix."""
-
-    def fit(self, matrix: FloatMatrix, labels: Labels, seed: int) -> Model:
-        """Fit to rows (patients, columns) and labels (1 = case)."""
 
 
 _MODEL_TYPES: dict[LearnerName, type[Model]] = {

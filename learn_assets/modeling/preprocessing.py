@@ -176,13 +176,6 @@ class FittedPreprocessing:
         )
 
 
-def fit_preprocessing(
-    training: FeatureBlocks, options: PreprocessingOptions, labels: Labels | None = None
-) -> FittedPreprocessing:
-    """Learn what `preprocess` learns, for whoever needs no matrix of the training patients."""
-    return preprocess(training, options, labels)[0]
-
-
 def preprocess(
     training: FeatureBlocks, options: PreprocessingOptions, labels: Labels | None = None
 ) -> tuple[FittedPreprocessing, FloatMatrix]:

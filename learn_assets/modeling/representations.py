@@ -92,7 +92,7 @@ def _of_name(
     dimensions, settings = options.dimensions, options.training
     if name == "autoencoder":
         layers = [
-            fit_autoencoder(block, dimensions, settings, options.seed).encoder
+            fit_autoencoder(block, dimensions, settings, options.seed)
             for block in training.embeddings
         ]
         return _uncrossed(_representation(name, training, layers), training)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from learn_assets.modeling.arrays import (
     FloatMatrix,
@@ -23,10 +23,10 @@ from learn_assets.modeling.arrays import (
 )
 from learn_assets.modeling.learners import Model, load_model
 from learn_assets.modeling.platt import inner_folds
+from learn_assets.statistics.calibration import logits
 from learn_assets.study import LearnerName
 
 _INNER_FOLDS = 5
-_SUREST = 1e-6
 # Pulls the weights towards a plain mean as strongly as one more patient would.
 _SHRINKAGE = 1.0
 
@@ -147,8 +147,7 @@ def _decisions(
         model.predict_probability(matrix[:, part])
         for model, part in zip(models, parts, strict=True)
     ]
-    clipped = np.clip(np.column_stack(probabilities), _SUREST, 1 - _SUREST)
-    return np.asarray(logit(clipped), dtype=np.float64)
+    return logits(np.column_stack(probabilities))
 
 
 def _plain_mean(parts: int) -> Combination:

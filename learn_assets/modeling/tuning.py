@@ -12,17 +12,16 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import logit
 
 from learn_assets.modeling.arrays import FloatMatrix, Labels, weighted_log_loss
 from learn_assets.modeling.learners import LearnerSettings
 from learn_assets.modeling.platt import inner_folds
+from learn_assets.statistics.calibration import logits
 from learn_assets.study import LearnerName, TuningOptions
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-_SUREST = 1e-6
 
 Changes = dict[str, Any]
 
@@ -101,7 +100,7 @@ def tune(
         for training, held_out in folds:
             model = settings.fit(matrix[training], labels[training], seed)
             probability = model.predict_probability(matrix[held_out])
-            decision[held_out] = logit(np.clip(probability, _SUREST, 1 - _SUREST))
+            decision[held_out] = logits(probability)
         return weighted_log_loss(decision, labels)
 
     if options.method == "grid":

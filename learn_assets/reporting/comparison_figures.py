@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from learn_assets.reporting.comparison_words import ComparisonResult, model_label
-from learn_assets.reporting.figures import QUIET, SvgFigure, color_of, draw, marker_of
+from learn_assets.reporting.figures import QUIET, SvgFigure, color_of, draw, marker_of, row_axes
 from learn_assets.reporting.labels import feature_set_label, learner_label
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _difference_forest(
             names.append(learner_label(row.first.learner))
             place += 1.0
         place += 0.4
-    _forest_axes(axes, ticks, names, place)
+    row_axes(axes, ticks, names, place - 0.7)
     axes.axvline(0.0, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlabel("Difference in AUROC with 95 % interval\n(right of 0: the first is better)")
 
@@ -100,15 +100,6 @@ def _interval_mark(
     if lower is not None and upper is not None:
         axes.plot([lower, upper], [place, place], color=color, linewidth=1.6)
     axes.plot([value], [place], color=color, marker=marker_of(feature_set), ms=5.5)
-
-
-def _forest_axes(axes: Axes, ticks: Sequence[float], names: Sequence[str], bottom: float) -> None:
-    axes.set_yticks(ticks, names)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(bottom - 0.7, -0.7)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
 
 
 def _beside(axes: Axes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from learn_assets.evaluation.comparison import FALLING_METRICS, ModelName
 from learn_assets.reporting.labels import feature_set_label, learner_label_inside
+from learn_assets.reporting.markdown import markdown_table
 
 _METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score"}
 _METHODS = {"delong": "DeLong", "bootstrap": "bootstrap of patients"}
@@ -89,20 +90,17 @@ def sentence(result: ComparisonResult, tests: int) -> str:
     )
 
 
-def markdown_table(results: Sequence[ComparisonResult], tests: int) -> str:
+def comparisons_table(results: Sequence[ComparisonResult], tests: int) -> str:
     """Return comparisons of AUROC by DeLong as a Markdown table, with a sentence for each."""
-    lines = [
-        "| question | first | second | AUROC difference | 95 % interval | p | Holm p |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    heads = ["question", "first", "second", "AUROC difference", "95 % interval", "p", "Holm p"]
     tested = [result for result in results if result.method == "delong"]
-    lines += [
-        f"| {result.question} | {model_label(result.first)} | {model_label(result.second)} | "
-        f"{result.difference:+.3f} | {_limits(result)} | {_p(result.p_value)} | "
-        f"{_p(result.p_value_holm)} |"
-        for result in tested
-    ]
-    return "\n".join([*lines, "", *(f"- {sentence(result, tests)}" for result in tested)])
+    rows = [
+        (r.question, model_label(r.first), model_label(r.second), f"{r.difference:+.3f}",
+         _limits(r), _p(r.p_value), _p(r.p_value_holm))
+        for r in tested
+    ]  # fmt: skip
+    table = markdown_table(heads, rows)
+    return "\n".join([table, "", *(f"- {sentence(result, tests)}" for result in tested)])
 
 
 def model_label(model: ModelName) -> str:

@@ -17,7 +17,10 @@ from learn_assets.reporting.figures import (
     color_of,
     dashes_of,
     draw,
+    interval_words,
     marker_of,
+    row_axes,
+    shortened,
 )
 from learn_assets.reporting.labels import feature_set_label, learner_label
 
@@ -31,14 +34,6 @@ _RAISES, _LOWERS, _EITHER = "#d55e00", "#0072b2", "#767676"
 # Below this size a direction says neither up nor down.
 _UNDECIDED = 0.1
 _ATTRIBUTES = {"sex": "Sex", "age_band": "Age at index", "race": "Race"}
-_METRICS = {
-    "auroc": "AUROC",
-    "calibration_intercept": "Calibration intercept",
-    "calibration_slope": "Calibration slope",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-}
-_IDEAL = {"calibration_intercept": 0.0, "calibration_slope": 1.0}
 _TITLES = {
     "shap": "What moves predicted risk: mean contribution of a feature",
     "permutation": "What ranking depends on: AUROC lost without a block",
@@ -69,24 +64,21 @@ def decision_curve(curves: Sequence[DecisionCurve], identifier: str) -> SvgFigur
     )
 
 
-def subgroup_forest(
-    rows: Sequence[SubgroupRow], identifier: str, metric: str = "auroc"
-) -> SvgFigure | None:
-    """Return one metric with its interval in every group of one model; None without an estimate.
+def subgroup_forest(rows: Sequence[SubgroupRow], identifier: str) -> SvgFigure | None:
+    """Return AUROC with its interval in every group of one model; None without an estimate.
 
     Groups that are withheld, or have no estimate, stand there by name.
     """
-    chosen = [row for row in rows if row.metric == metric]
+    chosen = [row for row in rows if row.metric == "auroc"]
     if not any(row.estimate is not None for row in chosen):
         return None
     attributes = list(dict.fromkeys(row.attribute for row in chosen))
-    name = _METRICS.get(metric, metric)
     return draw(
         identifier,
-        f"{name} by group",
+        "AUROC by group",
         "; ".join(f"{row.group}: {_limits_words(row)}" for row in chosen),
         _HEAD + _ROW * (len(chosen) + 1.4 * len(attributes)),
-        lambda figure: _forest(figure, chosen, attributes, name),
+        lambda figure: _forest(figure, chosen, attributes),
     )
 
 
@@ -146,7 +138,6 @@ def _decision_curve(figure: Figure, curves: Sequence[DecisionCurve]) -> None:
     # Past the last risk anybody has by the richest features every line is 0, or withheld.
     axes.set_xlim(thresholds[0], last.points[-1].threshold)
     axes.grid()
-    axes.set_axisbelow(True)
     axes.set_xlabel("Risk from which somebody would act")
     axes.set_ylabel("Net benefit (true positives a patient)")
     axes.legend(loc="upper right")
@@ -155,14 +146,10 @@ def _decision_curve(figure: Figure, curves: Sequence[DecisionCurve]) -> None:
 def _limits_words(row: SubgroupRow) -> str:
     if row.estimate is None:
         return "withheld" if (row.reason or "").startswith("withheld") else "no estimate"
-    if row.lower is None or row.upper is None:
-        return f"{row.estimate:.2f}"
-    return f"{row.estimate:.2f} [{row.lower:.2f}, {row.upper:.2f}]"
+    return interval_words(row.estimate, row.lower, row.upper)
 
 
-def _forest(
-    figure: Figure, rows: Sequence[SubgroupRow], attributes: Sequence[str], name: str
-) -> None:
+def _forest(figure: Figure, rows: Sequence[SubgroupRow], attributes: Sequence[str]) -> None:
     from matplotlib.transforms import blended_transform_factory
 
     axes = figure.add_subplot()
@@ -175,19 +162,11 @@ def _forest(
         for row in (row for row in rows if row.attribute == attribute):
             _forest_row(axes, row, place)
             ticks.append(place)
-            names.append(_shortened(row.group, 26))
+            names.append(shortened(row.group, 26))
             place += 1.0
         place += 0.4
-    axes.set_yticks(ticks, names)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(place - 0.7, -0.7)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
-    ideal = _IDEAL.get(rows[0].metric)
-    if ideal is not None:
-        axes.axvline(ideal, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.set_xlabel(f"{name} with 95 % interval", loc="right")
+    row_axes(axes, ticks, names, place - 0.7)
+    axes.set_xlabel("AUROC with 95 % interval", loc="right")
 
 
 def _forest_row(axes: Axes, row: SubgroupRow, place: float) -> None:
@@ -216,12 +195,11 @@ def _bars(figure: Figure, rows: Sequence[ExplanationRow]) -> None:
         axes.barh([place], [row.estimate or 0.0], color=_color(row), height=0.62)
         if row.lower is not None and row.upper is not None:
             axes.plot([row.lower, row.upper], [place, place], color=INK, linewidth=1.1)
-    axes.set_yticks(range(len(rows)), [_shortened(row.words, _LABEL) for row in rows])
+    axes.set_yticks(range(len(rows)), [shortened(row.words, _LABEL) for row in rows])
     axes.tick_params(axis="y", length=0, labelsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.axvline(0.0, color=QUIET, linewidth=0.8)
     axes.grid(axis="x")
-    axes.set_axisbelow(True)
     axes.set_xlabel(_AXES[rows[0].method], loc="right")
     axes.spines["left"].set_visible(False)
     if any(row.direction is not None for row in rows):
@@ -243,7 +221,3 @@ def _direction_words(row: ExplanationRow) -> str:
         return ""
     meanings = {_RAISES: ", raises risk", _LOWERS: ", lowers risk", _EITHER: ", either way"}
     return meanings[_color(row)]
-
-
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1].rstrip(' ,')}…"

@@ -17,7 +17,7 @@ from learn_assets.evaluation.performance import ModelCurves
 from learn_assets.reporting.estimates import ModelResult
 from learn_assets.reporting.inline_svg import inline_svg
 from learn_assets.reporting.labels import feature_set_label, learner_label
-from learn_assets.statistics.calibration import CalibrationBin
+from learn_assets.statistics.shares import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,6 +68,7 @@ INK, QUIET, _RULE = "#1d2430", "#5b6472", "#d9dde3"
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
+    "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
     "axes.labelcolor": INK,
     "axes.labelsize": 10,
@@ -89,7 +90,6 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelcolor": INK,
 }
 _WIDTH = 4.7
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -196,14 +196,7 @@ def draw(
 
 def _ladder_words(model: ModelResult) -> str:
     name = f"{feature_set_label(model.feature_set)}, {learner_label(model.learner)}"
-    return f"{name}: {_interval_words(model)}"
-
-
-def _interval_words(model: ModelResult) -> str:
-    estimate = model.metrics["auroc"]
-    if estimate.lower is None or estimate.upper is None:
-        return f"{estimate.value:.2f}"
-    return f"{estimate.value:.2f} [{estimate.lower:.2f}, {estimate.upper:.2f}]"
+    return f"{name}: {_area_words(model)}"
 
 
 def _ladder(figure: Figure, rows: Sequence[ModelResult], feature_sets: Sequence[str]) -> None:
@@ -222,14 +215,9 @@ def _ladder(figure: Figure, rows: Sequence[ModelResult], feature_sets: Sequence[
             names.append(learner_label(model.learner))
             place += 1.0
         place += 0.35
-    axes.set_yticks(ticks, names)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(place - 0.6, -0.7)
+    row_axes(axes, ticks, names, place - 0.6)
     axes.axvline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlim(*_ladder_limits(rows))
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
     axes.set_xlabel("AUROC with 95 % interval (dashed: chance)")
 
 
@@ -242,7 +230,7 @@ def _ladder_row(axes: Axes, model: ModelResult, place: float) -> None:
     axes.text(
         1.01,
         place,
-        _interval_words(model),
+        _area_words(model),
         transform=axes.get_yaxis_transform(),
         ha="left",
         va="center",
@@ -285,7 +273,8 @@ def _calibration(figure: Figure, models: Sequence[ModelCurves]) -> None:
         shift = 0.004 * (rank - (len(models) - 1) / 2)
         predicted = np.array([b.mean_probability for b in model.calibration])
         observed = np.array([b.observed_share for b in model.calibration])
-        lower, upper = np.array([wilson_interval(b) for b in model.calibration]).T
+        shares = [wilson(b.cases, b.patients) for b in model.calibration]
+        lower, upper = np.array([(share.lower, share.upper) for share in shares]).T
         color = color_of(model.feature_set)
         axes.vlines(predicted + shift, lower, upper, color=color, linewidth=1.3, alpha=0.65)
         axes.plot(
@@ -306,22 +295,12 @@ def _calibration(figure: Figure, models: Sequence[ModelCurves]) -> None:
     axes.legend(loc="upper left")
 
 
-def wilson_interval(group: CalibrationBin) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a bin's observed share (Wilson 1927)."""
-    count, share, square = group.patients, group.observed_share, _Z95**2
-    center = (share + square / (2 * count)) / (1 + square / count)
-    spread = np.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    half = _Z95 * float(spread) / (1 + square / count)
-    return center - half, center + half
-
-
 def _unit_square(figure: Figure, x_label: str, y_label: str) -> Axes:
     axes = figure.add_subplot()
     axes.set_aspect("equal")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.grid()
-    axes.set_axisbelow(True)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     return axes
@@ -337,6 +316,32 @@ def _curve(axes: Axes, model: ModelCurves, x: Sequence[float], y: Sequence[float
         label=feature_set_label(model.feature_set),
         clip_on=False,
     )
+
+
+def _area_words(model: ModelResult) -> str:
+    area = model.metrics["auroc"]
+    return interval_words(area.value, area.lower, area.upper)
+
+
+def interval_words(value: float, lower: float | None, upper: float | None) -> str:
+    """Return an estimate with its limits, or alone where it has none."""
+    if lower is None or upper is None:
+        return f"{value:.2f}"
+    return f"{value:.2f} [{lower:.2f}, {upper:.2f}]"
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text of at most so many letters."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip(' ,')}…"
+
+
+def row_axes(axes: Axes, places: Sequence[float], names: Sequence[str], bottom: float) -> None:
+    """Name the rows of a figure, the first on top, and draw no axis on the left."""
+    axes.set_yticks(places, names)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(bottom, -0.7)
+    axes.grid(axis="x")
 
 
 def color_of(feature_set: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
+from learn_assets.digests import digest_of
 from learn_assets.lake import Lake
 from learn_assets.modeling.champion import ChampionError
 from learn_assets.modeling.lake_cell import champion_history
@@ -35,7 +35,7 @@ def result_inputs(study: Study, lake: Lake) -> str:
         *_tables(study, lake),
         *_decisions(study, lake),
     ]
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    return digest_of(parts)
 
 
 def _tables(study: Study, lake: Lake) -> Iterator[str]:

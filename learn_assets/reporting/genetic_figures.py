@@ -91,7 +91,7 @@ def _strata(
                 axes.text(place, 0.03, "withheld", transform=axes.get_xaxis_transform(),
                           rotation=90, ha="center", va="bottom", size=8.5, color=QUIET)  # fmt: skip
                 continue
-            lower, upper = _limits(risk)
+            lower, upper = risk.limits
             axes.plot([place, place], [100 * lower, 100 * upper], color=color, linewidth=1.8)
             axes.plot([place], [100 * risk.value], color=color, marker=marker, ms=6.5)
     if overall is not None:
@@ -103,7 +103,6 @@ def _strata(
     axes.tick_params(axis="x", length=0)
     axes.set_ylim(0, None)
     axes.grid(axis="y")
-    axes.set_axisbelow(True)
     axes.set_xlabel("Third of the clinical score")
     axes.set_ylabel("Share of cases, %")
     figure.legend(title="Third of the genetic score", title_fontsize=9, ncols=len(names),
@@ -114,7 +113,7 @@ def _gains(figure: Figure, gains: Sequence[Gain]) -> None:
     axes = figure.add_subplot()
     for place, gain in enumerate(gains):
         color = color_of(gain.feature_set)
-        axes.plot(_limits(gain.change), [place, place], color=color, linewidth=1.6)
+        axes.plot(gain.change.limits, [place, place], color=color, linewidth=1.6)
         axes.plot([gain.change.value], [place], color=color, marker=marker_of(gain.feature_set),
                   ms=5.5)  # fmt: skip
         # Names above their rows leave the width to the intervals.
@@ -127,14 +126,7 @@ def _gains(figure: Figure, gains: Sequence[Gain]) -> None:
     axes.set_ylim(len(gains) - 0.6, -0.6)
     axes.axvline(0.0, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.grid(axis="x")
-    axes.set_axisbelow(True)
     axes.set_xlabel("Change of AUROC")
-
-
-def _limits(found: Estimate) -> tuple[float, float]:
-    lower = found.value if found.lower is None else found.lower
-    upper = found.value if found.upper is None else found.upper
-    return lower, upper
 
 
 def _change(gain: Gain) -> str:

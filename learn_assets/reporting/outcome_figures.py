@@ -18,7 +18,9 @@ from learn_assets.reporting.figures import (
     color_of,
     dashes_of,
     draw,
+    interval_words,
     marker_of,
+    row_axes,
 )
 from learn_assets.reporting.values import Estimate
 
@@ -123,8 +125,8 @@ def _incidence(figure: Figure, curves: Sequence[Curve]) -> None:
         color = _GROUP_COLORS[min(curve.group, len(_GROUP_COLORS)) - 1]
         years = [0.0, *(day / _YEAR for day in curve.days)]
         percent = [0.0, *(100 * value.value for value in curve.values)]
-        lower = [0.0, *(100 * _lower(value) for value in curve.values)]
-        upper = [0.0, *(100 * _upper(value) for value in curve.values)]
+        lower = [0.0, *(100 * value.limits[0] for value in curve.values)]
+        upper = [0.0, *(100 * value.limits[1] for value in curve.values)]
         known = _first_after_gap(curve.days)
         axes.fill_between(
             years[known:], lower[known:], upper[known:], color=color, alpha=0.14, linewidth=0
@@ -137,7 +139,6 @@ def _incidence(figure: Figure, curves: Sequence[Curve]) -> None:
     axes.set_xlim(0, max(curve.days[-1] for curve in curves) / _YEAR)
     axes.set_ylim(0, min(100.0, highest * 1.05 + 0.5))
     axes.grid(axis="y")
-    axes.set_axisbelow(True)
     axes.set_xlabel("Years after the index date")
     axes.set_ylabel("Cumulative incidence, %")
     # The highest curve is named first, as it lies in the figure.
@@ -163,14 +164,13 @@ def _over_time(figure: Figure, curves: Sequence[Curve], label: str) -> None:
         years = [day / _YEAR + shift for day in curve.days]
         values = [value.value for value in curve.values]
         color = color_of(curve.key)
-        lower = [_lower(value) for value in curve.values]
-        upper = [_upper(value) for value in curve.values]
+        lower = [value.limits[0] for value in curve.values]
+        upper = [value.limits[1] for value in curve.values]
         axes.vlines(years, lower, upper, color=color, linewidth=1.2, alpha=0.65)
         axes.plot(years, values, color=color, marker=marker_of(curve.key), ms=5, linewidth=1.3,
                   linestyle=dashes_of(curve.key), label=curve.name)  # fmt: skip
     axes.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.grid(axis="y")
-    axes.set_axisbelow(True)
     axes.set_xlabel("Years after the index date")
     axes.set_ylabel(label)
     figure.legend(loc="outside upper center", ncols=2)
@@ -189,7 +189,7 @@ def _ratios(figure: Figure, rows: Sequence[Ratio], label: str) -> None:
             heading = axes.text(0.01, place, row.heading, transform=left_edge)
             heading.set(va="center", weight="bold", color=INK, in_layout=False)
             place += 1.0
-        axes.plot([_lower(row.value), _upper(row.value)], [place] * 2, color=INK, linewidth=1.6)
+        axes.plot([*row.value.limits], [place] * 2, color=INK, linewidth=1.6)
         axes.plot([row.value.value], [place], color=INK, marker="o", ms=5.5)
         axes.text(1.01, place, _words(row.value), transform=axes.get_yaxis_transform(),
                   ha="left", va="center", size=8)  # fmt: skip
@@ -199,13 +199,8 @@ def _ratios(figure: Figure, rows: Sequence[Ratio], label: str) -> None:
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_yticks(ticks, [row.name for row in rows])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(place - 0.4, -0.7)
+    row_axes(axes, ticks, [row.name for row in rows], place - 0.4)
     axes.axvline(1.0, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
     axes.set_xlabel(label)
 
 
@@ -218,8 +213,8 @@ def _risk_calibration(
     for name, key, points in models:
         predicted = [point.predicted for point in points]
         observed = [point.observed.value for point in points]
-        upper = [_upper(point.observed) for point in points]
-        lower = [_lower(point.observed) for point in points]
+        upper = [point.observed.limits[1] for point in points]
+        lower = [point.observed.limits[0] for point in points]
         axes.vlines(predicted, lower, upper, color=color_of(key), linewidth=1.3, alpha=0.65)
         axes.plot(predicted, observed, color=color_of(key), marker=marker_of(key), ms=5,
                   linewidth=1.2, linestyle=dashes_of(key), label=name)  # fmt: skip
@@ -229,21 +224,10 @@ def _risk_calibration(
     axes.set_xlim(0, limit)
     axes.set_ylim(0, limit)
     axes.grid()
-    axes.set_axisbelow(True)
     axes.set_xlabel("Predicted risk at the horizon")
     axes.set_ylabel("Observed risk (Aalen-Johansen)")
     axes.legend(loc="upper left")
 
 
-def _lower(value: Estimate) -> float:
-    return value.value if value.lower is None else value.lower
-
-
-def _upper(value: Estimate) -> float:
-    return value.value if value.upper is None else value.upper
-
-
 def _words(value: Estimate) -> str:
-    if value.lower is None or value.upper is None:
-        return f"{value.value:.2f}"
-    return f"{value.value:.2f} [{value.lower:.2f}, {value.upper:.2f}]"
+    return interval_words(value.value, value.lower, value.upper)

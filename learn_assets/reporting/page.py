@@ -5,7 +5,6 @@ What belongs here: placing a report's blocks. The markup is in `templates/`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,14 +59,6 @@ class SectionView:
     section: Section
     blocks: tuple[BlockView, ...]
     sections: tuple[SectionView, ...]
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file under another name first, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(f".{os.getpid()}.tmp")
-    staged.write_text(text, encoding="utf-8")
-    staged.replace(path)
 
 
 def render_page(report: Report) -> str:

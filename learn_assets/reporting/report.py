@@ -12,7 +12,7 @@ from learn_assets.reporting.comparison_words import model_label
 from learn_assets.reporting.context import CellContext, StudyContext, WindowContext
 from learn_assets.reporting.document import Paragraph, Report, Section, topics
 from learn_assets.reporting.estimates import CellResults, cell_results
-from learn_assets.reporting.page import render_page, write_atomically
+from learn_assets.reporting.page import render_page
 from learn_assets.reporting.results import report_page
 from learn_assets.reporting.sections.champion import champion
 from learn_assets.reporting.sections.comparisons import comparisons
@@ -36,6 +36,7 @@ from learn_assets.reporting.sections.transfer import transfer
 from learn_assets.reporting.sections.tripod import tripod
 from learn_assets.reporting.setup import window_heading, window_in_words
 from learn_assets.reporting.study_json import render_json
+from learn_assets.staging import write_atomically
 from learn_assets.study import Study
 
 # Cells that are open when the page is; a browser lays out what is closed only when it is opened.

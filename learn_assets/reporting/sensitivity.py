@@ -7,13 +7,15 @@ from typing import Any
 
 import polars as pl
 
+from learn_assets.reporting.markdown import markdown_table
+
 _MODEL = ["feature_set", "learner"]
 _LATER = ("n", "auroc", "brier", "calibration_intercept", "calibration_slope")
 _COUNTS = ("n", "cases")
 _AT_SITES = (
-    *("n", "cases", "auroc", "auroc_cross_validation", "auroc_minus_cross_validation"),
-    *("brier", "calibration_intercept", "calibration_slope"),
-)
+    "n", "cases", "auroc", "auroc_cross_validation", "auroc_minus_cross_validation",
+    "brier", "calibration_intercept", "calibration_slope",
+)  # fmt: skip
 _TREATED = ("auroc", "auroc_minus_none", "brier", "calibration_intercept", "calibration_slope")
 
 
@@ -29,7 +31,7 @@ def repeats_table(table: pl.DataFrame) -> str:
         ]
         for row in over_all.iter_rows(named=True)
     ]
-    return _table(["features", "learner", "mean AUROC", "SD between repeats"], rows)
+    return markdown_table(["features", "learner", "mean AUROC", "SD between repeats"], rows)
 
 
 def temporal_table(table: pl.DataFrame) -> str:
@@ -57,7 +59,7 @@ def learning_table(table: pl.DataFrame) -> str:
         [row["feature_set"], row["learner"], str(row["training_patients"]), _shown(row, "auroc")]
         for row in table.iter_rows(named=True)
     ]
-    return _table(["features", "learner", "training patients", "AUROC"], rows)
+    return markdown_table(["features", "learner", "training patients", "AUROC"], rows)
 
 
 def leaderboard_table(table: pl.DataFrame, model: tuple[str, str]) -> str:
@@ -76,7 +78,7 @@ def leaderboard_table(table: pl.DataFrame, model: tuple[str, str]) -> str:
         for row in table.filter(wanted).iter_rows(named=True)
     ]
     heads = ["", "window", "encoder", "patients", "AUROC", "times chosen", "minus first encoder"]
-    return _table(heads, rows)
+    return markdown_table(heads, rows)
 
 
 def _by_model(table: pl.DataFrame, keys: list[str], metrics: Sequence[str]) -> str:
@@ -89,12 +91,7 @@ def _by_model(table: pl.DataFrame, keys: list[str], metrics: Sequence[str]) -> s
         )
         rows.append([*map(str, place), *told])
     heads = [name.replace("_", " ") for name in (*keys, *metrics)]
-    return _table(heads, rows)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+    return markdown_table(heads, rows)
 
 
 def _shown(row: Mapping[str, Any] | None, value: str) -> str:

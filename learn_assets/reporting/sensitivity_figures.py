@@ -157,7 +157,6 @@ def _learning_curves(figure: Figure, table: pl.DataFrame, feature_sets: Sequence
     axes.set_xticks(ticks, [str(size) for size in ticks])
     axes.minorticks_off()
     axes.grid()
-    axes.set_axisbelow(True)
     axes.set_xlabel("Training patients")
     axes.set_ylabel("AUROC with 95 % interval (dashed: chance)")
     figure.legend(loc="outside lower center", ncols=2)
@@ -183,7 +182,6 @@ def _imbalance_forest(figure: Figure, table: pl.DataFrame, feature_sets: Sequenc
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
-        axes.set_axisbelow(True)
     panels[0].set_ylim(place - 0.9, -0.7)
     panels[0].set_yticks(
         [*headings.values(), *places.values()],
@@ -217,6 +215,8 @@ def _heat_map(
         areas[windows.index(window), encoders.index(encoder)] = row["auroc"]
     # Drawn as shapes: a picture inside the SVG would be a link that some pages do not load.
     edges = [np.arange(count + 1) - 0.5 for count in areas.shape]
+    # Above the cells, whose edges would cover half of a tick.
+    axes.set_axisbelow("line")
     axes.pcolormesh(
         edges[1], edges[0], areas, cmap="Blues", vmin=0.5, vmax=1.0, edgecolors="white", linewidth=2
     )

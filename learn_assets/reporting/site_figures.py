@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from learn_assets.evaluation.comparison import ModelName
-from learn_assets.reporting.figures import INK, QUIET, SvgFigure, color_of, draw, marker_of
+from learn_assets.reporting.figures import (
+    INK,
+    QUIET,
+    SvgFigure,
+    color_of,
+    draw,
+    interval_words,
+    marker_of,
+    row_axes,
+)
 from learn_assets.reporting.labels import feature_set_label, learner_label
 
 if TYPE_CHECKING:
@@ -76,13 +85,8 @@ def _forest(figure: Figure, new: _Rows, ordinary: _Rows, feature_set: str) -> No
             last += 1.0
             _further_row(axes, last, new[None], feature_set)
             ticks, names = [*ticks, last], [*names, _FURTHER]
-    axes.set_yticks(ticks, names)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(last + 0.7, -0.7)
+    row_axes(axes, ticks, names, last + 0.7)
     axes.axvline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
     axes.set_xlabel("AUROC with 95 % interval (dashed: chance)", loc="right")
     _legend(figure, feature_set)
 
@@ -161,9 +165,7 @@ def _words(axes: Axes, place: float, text: str) -> None:
 
 
 def _limits_words(row: Mapping[str, Any]) -> str:
-    if row["lower"] is None or row["upper"] is None:
-        return f"{row['estimate']:.2f}"
-    return f"{row['estimate']:.2f} [{row['lower']:.2f}, {row['upper']:.2f}]"
+    return interval_words(row["estimate"], row["lower"], row["upper"])
 
 
 def _further_words(row: Mapping[str, Any]) -> str:

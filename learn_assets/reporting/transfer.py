@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from learn_assets.reporting.markdown import markdown_table
+
 _MODEL = ("model", "mode", "feature_set", "learner")
 _METRICS = ("auroc", "calibration_slope", "auroc_minus_own")
 _GAP = "standardized_difference"
@@ -16,24 +18,20 @@ def comparison_table(frame: pl.DataFrame) -> str:
 
     Models that learned from patients here are named first, as not external.
     """
-    lines = [
-        "| model | used | features | learner | AUROC | calibration slope | AUROC minus own |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+    heads = ["model", "used", "features", "learner"]
+    heads += ["AUROC", "calibration slope", "AUROC minus own"]
+    cells = [
+        [*(str(row[name]) for name in _MODEL), *(_shown(row[name]) for name in _METRICS)]
+        for row in comparison_rows(frame)
     ]
-    for row in comparison_rows(frame):
-        cells = [str(row[name]) for name in _MODEL]
-        lines.append(f"| {' | '.join([*cells, *(_shown(row[name]) for name in _METRICS)])} |")
     known = frame.select("model", "not_external").drop_nulls().unique(maintain_order=True)
     labels = [f"NOT EXTERNAL - {model}: {reason}\n" for model, reason in known.iter_rows()]
-    return "\n".join([*labels, *lines])
+    return "\n".join([*labels, markdown_table(heads, cells)])
 
 
 def differences_table(frame: pl.DataFrame) -> str:
     """Return the rows of `site_differences` as Markdown."""
-    lines = [
-        "| model | aspect | name | source | here | standardized difference |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    cells = []
     for row in differences_rows(frame):
         gap = row["standardized_difference"]
         numbers = [
@@ -43,8 +41,9 @@ def differences_table(frame: pl.DataFrame) -> str:
         ]
         # A feature is named kind|code system|code, and a bar would end the cell.
         name = row["name"].replace("|", " ")
-        lines.append(f"| {' | '.join([row['model'], row['aspect'], name, *numbers])} |")
-    return "\n".join(lines)
+        cells.append([row["model"], row["aspect"], name, *numbers])
+    heads = ["model", "aspect", "name", "source", "here", "standardized difference"]
+    return markdown_table(heads, cells)
 
 
 def comparison_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from learn_assets.reporting.figures import INK, QUIET, SvgFigure, draw
+from learn_assets.reporting.figures import INK, QUIET, SvgFigure, draw, row_axes, shortened
 from learn_assets.reporting.values import Estimate, estimate
 
 if TYPE_CHECKING:
@@ -109,16 +109,11 @@ def _forest(figure: Figure, rows: Sequence[ModeRow], label: str) -> None:
     places, last = _places(figure, [row.heading for row in rows])
     for place, row in zip(places, rows, strict=True):
         color, marker, _ = _LOOKS[row.mode]
-        axes.plot(_limits(row.value), [place, place], color=color, linewidth=1.6)
+        axes.plot(row.value.limits, [place, place], color=color, linewidth=1.6)
         axes.plot([row.value.value], [place], color=color, marker=marker, ms=5.5)
         axes.text(1.01, place, estimate(row.value, 2).text, transform=axes.get_yaxis_transform(),
                   ha="left", va="center", size=8.5)  # fmt: skip
-    axes.set_yticks(places, [row.name for row in rows])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(last - 0.4, -0.7)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
+    row_axes(axes, places, [row.name for row in rows], last - 0.4)
     axes.set_xlabel(f"{label} with 95 % interval", loc="right")
 
 
@@ -126,7 +121,7 @@ def _calibration(figure: Figure, curves: Sequence[ModeCurve]) -> None:
     axes = figure.add_subplot()
     axes.set_aspect("equal")
     highest = max(
-        max(*curve.predicted, *(_limits(found)[1] for found in curve.observed)) for curve in curves
+        max(*curve.predicted, *(found.limits[1] for found in curve.observed)) for curve in curves
     )
     limit = min(1.0, highest * 1.05)
     for rank, curve in enumerate(curves):
@@ -134,7 +129,7 @@ def _calibration(figure: Figure, curves: Sequence[ModeCurve]) -> None:
         shift = 0.006 * limit * (rank - (len(curves) - 1) / 2)
         color, marker, dashes = _LOOKS[curve.mode]
         predicted = [value + shift for value in curve.predicted]
-        lower, upper = zip(*(_limits(found) for found in curve.observed), strict=True)
+        lower, upper = zip(*(found.limits for found in curve.observed), strict=True)
         axes.vlines(predicted, lower, upper, color=color, linewidth=1.2, alpha=0.6)
         axes.plot(predicted, [found.value for found in curve.observed], color=color, marker=marker,
                   ms=5, linewidth=1.3, linestyle=dashes, label=curve.name)  # fmt: skip
@@ -142,7 +137,6 @@ def _calibration(figure: Figure, curves: Sequence[ModeCurve]) -> None:
     axes.set_xlim(0, limit)
     axes.set_ylim(0, limit)
     axes.grid()
-    axes.set_axisbelow(True)
     axes.set_xlabel("Predicted risk")
     axes.set_ylabel("Observed share of cases")
     axes.legend(loc="upper left")
@@ -161,13 +155,9 @@ def _love(figure: Figure, rows: Sequence[Difference]) -> None:
                   markerfacecolor="#ffffff" if inside else INK)  # fmt: skip
         axes.text(1.01, place, f"{row.standardized:+.2f}", transform=axes.get_yaxis_transform(),
                   ha="left", va="center", size=8.5)  # fmt: skip
-    axes.set_yticks(places, [_shortened(row.name) for row in rows])
-    axes.tick_params(axis="y", length=0, labelsize=8.5)
-    axes.spines["left"].set_visible(False)
+    row_axes(axes, places, [shortened(row.name, _LABEL) for row in rows], last - 0.4)
+    axes.tick_params(axis="y", labelsize=8.5)
     axes.set_xlim(-widest, widest)
-    axes.set_ylim(last - 0.4, -0.7)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
     axes.set_xlabel("Standardized difference, here minus there", loc="right")
 
 
@@ -187,13 +177,3 @@ def _places(figure: Figure, headings: Sequence[str]) -> tuple[list[float], float
         places.append(place)
         place += 1.0
     return places, place
-
-
-def _limits(found: Estimate) -> tuple[float, float]:
-    lower = found.value if found.lower is None else found.lower
-    upper = found.value if found.upper is None else found.upper
-    return lower, upper
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LABEL else f"{text[: _LABEL - 1].rstrip(' ,')}…"

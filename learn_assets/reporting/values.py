@@ -22,6 +22,12 @@ class Estimate:
     lower: float | None = None
     upper: float | None = None
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Return both limits; the value itself where there is none."""
+        lower = self.value if self.lower is None else self.lower
+        return lower, self.value if self.upper is None else self.upper
+
 
 @dataclass(frozen=True)
 class Value:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
-from scipy.stats import norm
 
 from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,
     Labels,
     case_mask,
+    wald,
 )
 from learn_assets.statistics.logistic_line import fit_intercept, fit_line
 from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
@@ -39,7 +39,6 @@ def brier(
     probabilities: FloatVector,
     labels: Labels,
     *,
-    level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
@@ -50,7 +49,7 @@ def brier(
     case_mask(labels)
     squared = (probabilities - labels) ** 2
     draws = [weights @ squared for weights in patient_weights(len(labels), resamples, seed)]
-    lower, upper = percentile_limits(np.concatenate(draws) / len(labels), level)
+    lower, upper = percentile_limits(np.concatenate(draws) / len(labels))
     return Interval(float(squared.mean()), lower, upper)
 
 
@@ -58,7 +57,6 @@ def log_loss(
     probabilities: FloatVector,
     labels: Labels,
     *,
-    level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
@@ -71,7 +69,7 @@ def log_loss(
     sure = np.clip(probabilities, _SUREST, 1 - _SUREST)
     losses = -np.where(np.asarray(labels) == 1, np.log(sure), np.log1p(-sure))
     draws = [weights @ losses for weights in patient_weights(len(labels), resamples, seed)]
-    lower, upper = percentile_limits(np.concatenate(draws) / len(labels), level)
+    lower, upper = percentile_limits(np.concatenate(draws) / len(labels))
     return Interval(float(losses.mean()), lower, upper)
 
 
@@ -85,29 +83,25 @@ def scaled_brier(probabilities: FloatVector, labels: Labels) -> float:
     return 1.0 - achieved / (prevalence * (1 - prevalence))
 
 
-def calibration_slope(
-    probabilities: FloatVector, labels: Labels, *, level: float = 0.95
-) -> Interval:
+def calibration_slope(probabilities: FloatVector, labels: Labels) -> Interval:
     """Return the slope of the outcome on logit(probability): below 1, predictions are too extreme.
 
     Wald interval. OneClassError when a class is absent, SeparationError without a finite slope.
     Method: logistic recalibration (Cox 1958; Van Calster et al. 2016).
     """
     case_mask(labels)
-    line = fit_line(_logits(probabilities), labels.astype(np.float64))
-    return _wald(line.slope, float(line.covariance[1, 1]), level)
+    line = fit_line(logits(probabilities), labels.astype(np.float64))
+    return wald(line.slope, float(line.covariance[1, 1]))
 
 
-def calibration_intercept(
-    probabilities: FloatVector, labels: Labels, *, level: float = 0.95
-) -> Interval:
+def calibration_intercept(probabilities: FloatVector, labels: Labels) -> Interval:
     """Return calibration in the large, the intercept with the slope fixed at 1.
 
     Above 0, predictions are too low on average. Wald interval; errors as `calibration_slope`.
     """
     case_mask(labels)
-    line = fit_intercept(_logits(probabilities), labels.astype(np.float64))
-    return _wald(line.intercept, float(line.covariance[0, 0]), level)
+    line = fit_intercept(logits(probabilities), labels.astype(np.float64))
+    return wald(line.intercept, float(line.covariance[0, 0]))
 
 
 def calibration_bins(
@@ -152,10 +146,6 @@ def _large_enough(members: npt.NDArray[np.intp], labels: Labels, minimum_cell: i
     return min(cases, len(members) - cases) >= minimum_cell
 
 
-def _wald(estimate: float, variance: float, level: float) -> Interval:
-    width = float(norm.ppf(0.5 + level / 2)) * float(np.sqrt(variance))
-    return Interval(estimate, estimate - width, estimate + width)
-
-
-def _logits(probabilities: FloatVector) -> FloatVector:
+def logits(probabilities: FloatVector) -> FloatVector:
+    """Return log odds, those of 0 and 1 cut to what no model is surer than."""
     return np.asarray(logit(np.clip(probabilities, _SUREST, 1 - _SUREST)), dtype=np.float64)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
-from learn_assets.statistics.discrimination import FloatVector, Interval
+from learn_assets.statistics.discrimination import Z95, FloatVector, Interval
 from learn_assets.statistics.survival_curves import (
     DEATH,
     EVENT,
@@ -47,7 +46,6 @@ def uno_c(
     horizon: float,
     *,
     folds: Folds | None = None,
-    level: float = 0.95,
 ) -> Interval:
     """Return the share of pairs in which the earlier event has the higher score, up to a horizon.
 
@@ -67,7 +65,7 @@ def uno_c(
         return np.asarray((later / own + never / stay[None, :]) / own)
 
     is_case = (follow_up.status == EVENT) & (days <= horizon)
-    return _concordance(scores, is_case, weights, folds, level)
+    return _concordance(scores, is_case, weights, folds)
 
 
 def time_dependent_auc(
@@ -76,7 +74,6 @@ def time_dependent_auc(
     horizon: float,
     *,
     folds: Folds | None = None,
-    level: float = 0.95,
 ) -> Interval:
     """Return the AUC of scores (n) for having had the event by a day against not having had it.
 
@@ -90,7 +87,7 @@ def time_dependent_auc(
     def weights(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         return np.asarray(weight[rows][:, None] * control[None, :])
 
-    return _concordance(scores, is_case, weights, folds, level)
+    return _concordance(scores, is_case, weights, folds)
 
 
 def status_weights(follow_up: FollowUp, horizon: float) -> FloatVector:
@@ -119,7 +116,6 @@ def _concordance(
     is_case: npt.NDArray[np.bool_],
     weights: PairWeights,
     folds: Folds | None,
-    level: float,
 ) -> Interval:
     groups = np.zeros(len(scores), dtype=np.int64) if folds is None else folds
     pairs = _pair_sums(scores, is_case, weights, groups)
@@ -130,7 +126,7 @@ def _concordance(
     # Each patient's part of the ratio's numerator; a pair has two patients, hence twice.
     influence = 2 * (pairs.wins - estimate * pairs.weights) / total
     error = float(np.sqrt((influence**2).sum()))
-    width = float(norm.ppf(0.5 + level / 2)) * error
+    width = Z95 * error
     return Interval(estimate, max(0.0, estimate - width), min(1.0, estimate + width))
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2, norm
 
-from learn_assets.statistics.discrimination import FloatVector, Interval
+from learn_assets.statistics.discrimination import FloatVector, Interval, exp_wald
 from learn_assets.statistics.survival_curves import EVENT, FollowUp
 
 _MAXIMUM_STEPS = 50
@@ -35,12 +34,9 @@ class CoxFit:
     robust: npt.NDArray[np.float64]
     log_likelihood: float
 
-    def hazard_ratio(self, column: int, *, level: float = 0.95) -> Interval:
+    def hazard_ratio(self, column: int) -> Interval:
         """Return exp(coefficient) of a column with its robust Wald interval."""
-        center = float(self.coefficients[column])
-        width = float(norm.ppf(0.5 + level / 2)) * float(np.sqrt(self.robust[column, column]))
-        lower, middle, upper = np.exp([center - width, center, center + width])
-        return Interval(float(middle), float(lower), float(upper))
+        return exp_wald(float(self.coefficients[column]), float(self.robust[column, column]))
 
 
 def fit_cox(design: npt.NDArray[np.float64], follow_up: FollowUp) -> CoxFit:
@@ -85,12 +81,6 @@ def fit_cox(design: npt.NDArray[np.float64], follow_up: FollowUp) -> CoxFit:
         residuals.T @ residuals / np.outer(scale, scale),
         value,
     )
-
-
-def likelihood_ratio_p(larger: CoxFit, smaller: CoxFit) -> float:
-    """Return the p value of the larger of two nested models against the smaller."""
-    freedom = len(larger.coefficients) - len(smaller.coefficients)
-    return float(chi2.sf(max(0.0, 2 * (larger.log_likelihood - smaller.log_likelihood)), freedom))
 
 
 @dataclass(frozen=True)

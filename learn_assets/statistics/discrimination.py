@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,9 @@ from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
+
+# Quantile of two-sided 95 % intervals, the level of every interval here.
+Z95 = float(norm.ppf(0.975))
 
 FloatVector = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
@@ -27,6 +29,14 @@ class Interval:
     estimate: float
     lower: float
     upper: float
+
+
+def limits_of(value: Interval | float | None, name: str = "estimate") -> dict[str, float | None]:
+    """Return estimate, lower and upper as a table holds them: empty where there is none."""
+    if isinstance(value, Interval):
+        known = {name: value.estimate, "lower": value.lower, "upper": value.upper}
+        return {key: limit if np.isfinite(limit) else None for key, limit in known.items()}
+    return {name: value, "lower": None, "upper": None}
 
 
 @dataclass(frozen=True)
@@ -97,21 +107,33 @@ def auroc(
     labels: Labels,
     *,
     folds: npt.NDArray[np.integer] | None = None,
-    level: float = 0.95,
-    method: Literal["wald", "logit"] = "logit",
 ) -> Interval:
-    """Return AUROC with its DeLong interval, on the logit scale by default (stays inside 0 to 1).
+    """Return AUROC with its DeLong interval on the logit scale, which stays inside 0 to 1.
 
-    Limits are NaN when there is one case or control only, or when the ranking is perfect on the
-    logit scale. folds: out-of-fold scores are compared within folds, see `delong`. OneClassError
-    when cases or controls are absent.
+    Limits are NaN when there is one case or control only, or when the ranking is perfect. folds:
+    out-of-fold scores are compared within folds, see `delong`. OneClassError when cases or controls
+    are absent.
     """
     result = delong(scores, labels, folds)
-    estimate = float(result.estimates[0])
-    error = float(np.sqrt(result.covariance[0, 0]))
-    width = float(norm.ppf(0.5 + level / 2)) * error
-    if method == "wald":
-        return Interval(estimate, max(0.0, estimate - width), min(1.0, estimate + width))
+    return logit_wald(float(result.estimates[0]), float(result.covariance[0, 0]))
+
+
+def wald(estimate: float, variance: float) -> Interval:
+    """Return an estimate with the 95 % interval of a normal distribution."""
+    width = Z95 * float(np.sqrt(variance))
+    return Interval(estimate, estimate - width, estimate + width)
+
+
+def exp_wald(logarithm: float, variance: float) -> Interval:
+    """Return a ratio, given its logarithm, with its 95 % interval on the log scale."""
+    limits = wald(logarithm, variance)
+    lower, middle, upper = np.exp([limits.lower, logarithm, limits.upper])
+    return Interval(float(middle), float(lower), float(upper))
+
+
+def logit_wald(estimate: float, variance: float) -> Interval:
+    """Return a share with its 95 % interval on the logit scale; limits of 0 and 1 are NaN."""
+    width = Z95 * float(np.sqrt(variance))
     if not 0.0 < estimate < 1.0:
         return Interval(estimate, float("nan"), float("nan"))
     center, scaled = float(logit(estimate)), width / (estimate * (1 - estimate))
@@ -132,7 +154,6 @@ def auprc(
     scores: FloatVector,
     labels: Labels,
     *,
-    level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
@@ -146,7 +167,7 @@ def auprc(
         weighted_precision(scores, is_case, weights)
         for weights in patient_weights(len(labels), resamples, seed)
     ]
-    lower, upper = percentile_limits(np.concatenate(draws), level)
+    lower, upper = percentile_limits(np.concatenate(draws))
     return Interval(average_precision(scores, labels), lower, upper)
 
 

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, log_expit
-from scipy.stats import chi2, norm
+from scipy.stats import chi2
 
-from learn_assets.statistics.discrimination import FloatVector, Interval, Labels, case_mask
+from learn_assets.statistics.discrimination import (
+    FloatVector,
+    Interval,
+    Labels,
+    case_mask,
+    exp_wald,
+)
 from learn_assets.statistics.logistic_line import SeparationError
 
 _MAXIMUM_STEPS = 50
@@ -26,13 +32,10 @@ class LogisticFit:
     covariance: npt.NDArray[np.float64]
     log_likelihood: float
 
-    def odds_ratio(self, column: int, *, level: float = 0.95) -> Interval:
+    def odds_ratio(self, column: int) -> Interval:
         """Return exp(coefficient) of a column of the design with its Wald interval."""
-        center = float(self.coefficients[column + 1])
-        error = float(np.sqrt(self.covariance[column + 1, column + 1]))
-        width = float(norm.ppf(0.5 + level / 2)) * error
-        lower, middle, upper = np.exp([center - width, center, center + width])
-        return Interval(float(middle), float(lower), float(upper))
+        variance = float(self.covariance[column + 1, column + 1])
+        return exp_wald(float(self.coefficients[column + 1]), variance)
 
     def predict(self, design: npt.NDArray[np.float64]) -> FloatVector:
         """Return the linear predictor (log odds) of each row, float64 (n)."""

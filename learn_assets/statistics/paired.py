@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
 
-from learn_assets.statistics.discrimination import FloatVector, Interval, Labels, delong
+from learn_assets.statistics.discrimination import FloatVector, Interval, Labels, delong, wald
 
 
 def auroc_difference(
@@ -13,8 +12,6 @@ def auroc_difference(
     second: FloatVector,
     labels: Labels,
     groups: Labels | None = None,
-    *,
-    level: float = 0.95,
 ) -> Interval:
     """Return AUROC of `first` minus that of `second` with its paired DeLong interval (Wald).
 
@@ -26,12 +23,10 @@ def auroc_difference(
     estimate = float(contrast @ result.estimates)
     # Equal scores leave a variance of rounding only, which may fall below zero.
     variance = float(contrast @ result.covariance @ contrast)
-    return _wald(estimate, max(variance, 0.0) if np.isfinite(variance) else variance, level)
+    return wald(estimate, max(variance, 0.0) if np.isfinite(variance) else variance)
 
 
-def brier_difference(
-    first: FloatVector, second: FloatVector, labels: Labels, *, level: float = 0.95
-) -> Interval:
+def brier_difference(first: FloatVector, second: FloatVector, labels: Labels) -> Interval:
     """Return the Brier score of `first` minus that of `second`, interval of a paired mean.
 
     Below 0, `first` is the better calibrated or sharper one. Limits are NaN for one patient.
@@ -39,9 +34,4 @@ def brier_difference(
     gap = (first - labels) ** 2 - (second - labels) ** 2
     if len(gap) < 2:
         return Interval(float(gap.mean()), float("nan"), float("nan"))
-    return _wald(float(gap.mean()), float(gap.var(ddof=1)) / len(gap), level)
-
-
-def _wald(estimate: float, variance: float, level: float) -> Interval:
-    width = float(norm.ppf(0.5 + level / 2)) * float(np.sqrt(variance))
-    return Interval(estimate, estimate - width, estimate + width)
+    return wald(float(gap.mean()), float(gap.var(ddof=1)) / len(gap))

@@ -46,11 +46,11 @@ def times_drawn(
     return counted.reshape(resamples, patients)
 
 
-def percentile_limits(draws: FloatVector, level: float = 0.95) -> tuple[float, float]:
+def percentile_limits(draws: FloatVector) -> tuple[float, float]:
     """Return the percentile interval of draws; draws without a value (NaN) are left out."""
     known = draws[np.isfinite(draws)]
     if not len(known):
         return float("nan"), float("nan")
-    tail = (1 - level) / 2
+    tail = (1 - 0.95) / 2
     lower, upper = np.quantile(known, [tail, 1 - tail])
     return float(lower), float(upper)

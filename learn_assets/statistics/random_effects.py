@@ -24,9 +24,7 @@ class RandomEffects:
     between_sites: float
 
 
-def random_effects(
-    estimates: FloatVector, variances: FloatVector, *, level: float = 0.95
-) -> RandomEffects:
+def random_effects(estimates: FloatVector, variances: FloatVector) -> RandomEffects:
     """Return the random-effects summary of estimates of k sites (k) with their variances (k).
 
     Variance between sites by restricted maximum likelihood; interval of the mean by Hartung & Knapp
@@ -41,11 +39,11 @@ def random_effects(
     sites = len(estimates)
     between = between_variance(estimates, variances)
     mean, variance = hartung_knapp(estimates, variances, between)
-    width = float(student.ppf(0.5 + level / 2, sites - 1)) * float(np.sqrt(variance))
+    width = float(student.ppf(0.975, sites - 1)) * float(np.sqrt(variance))
     further = float("nan")
     if sites > 2:
         spread = float(np.sqrt(between + variance))
-        further = float(student.ppf(0.5 + level / 2, sites - 2)) * spread
+        further = float(student.ppf(0.975, sites - 2)) * spread
     return RandomEffects(
         mean=Interval(mean, mean - width, mean + width),
         prediction=Interval(mean, mean - further, mean + further),

@@ -56,7 +56,6 @@ def calibration_errors(
     probabilities: FloatVector,
     labels: Labels,
     *,
-    level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> CalibrationErrors:
@@ -84,7 +83,7 @@ def calibration_errors(
     draws = np.concatenate(
         [errors(weights) for weights in patient_weights(len(labels), resamples, seed)]
     )
-    tail = (1 - level) / 2
+    tail = (1 - 0.95) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     lower, upper = np.maximum(2 * observed - high, 0.0), np.maximum(2 * observed - low, observed)
     ici, e50, e90 = (

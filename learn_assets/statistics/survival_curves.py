@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
-from learn_assets.statistics.discrimination import FloatVector, Interval
+from learn_assets.statistics.discrimination import Z95, FloatVector, Interval
 
 CENSORED, EVENT, DEATH = 0, 1, 2
 
@@ -94,18 +93,15 @@ def death_curve(follow_up: FollowUp) -> StepCurve:
     return _product_limit(counts.times, counts.deaths, counts.at_risk - counts.events)
 
 
-def cumulative_incidence(
-    follow_up: FollowUp, horizons: Sequence[float], *, level: float = 0.95
-) -> tuple[Interval, ...]:
+def cumulative_incidence(follow_up: FollowUp, horizons: Sequence[float]) -> tuple[Interval, ...]:
     """Return the probability of the event by each day, death competing (Aalen-Johansen).
 
     Variance by the delta method (Marubini & Valsecchi 1995), limits on the log(-log) scale; NaN
     where the estimate is 0 or 1. ValueError without patients.
     """
     estimates, variances = incidence_and_variance(follow_up, horizons)
-    quantile = float(norm.ppf(0.5 + level / 2))
     return tuple(
-        _log_log_interval(float(estimate), float(variance), quantile)
+        _log_log_interval(float(estimate), float(variance))
         for estimate, variance in zip(estimates, variances, strict=True)
     )
 
@@ -158,10 +154,10 @@ def _running(values: FloatVector) -> FloatVector:
     return np.append(0.0, np.cumsum(values))
 
 
-def _log_log_interval(estimate: float, variance: float, quantile: float) -> Interval:
+def _log_log_interval(estimate: float, variance: float) -> Interval:
     if not 0.0 < estimate < 1.0:
         return Interval(estimate, float("nan"), float("nan"))
     survival = 1 - estimate
-    width = quantile * np.sqrt(variance) / (survival * abs(np.log(survival)))
+    width = Z95 * np.sqrt(variance) / (survival * abs(np.log(survival)))
     lower, upper = (1 - survival ** np.exp(sign * width) for sign in (-1, 1))
     return Interval(estimate, float(lower), float(upper))

@@ -17,11 +17,11 @@ from learn_assets.study.section import Section
 # What decides where and how fast texts are embedded, not what their vectors are.
 SERVER_TRANSPORT = frozenset(
     (
-        *("base_url", "allow_remote_host", "api_key_variable", "token_budget"),
-        *("texts_per_request", "concurrency", "timeout_seconds", "retries"),
-        *("first_pause_seconds", "longest_pause_seconds", "check_token_count"),
+        "base_url", "allow_remote_host", "api_key_variable", "token_budget",
+        "texts_per_request", "concurrency", "timeout_seconds", "retries",
+        "first_pause_seconds", "longest_pause_seconds", "check_token_count",
     )
-)
+)  # fmt: skip
 _TORCH_DTYPES = ("float32", "bfloat16", "float16")
 
 

@@ -12,11 +12,11 @@ from learn_assets.study.section import Section
 # Steps of the attrition that are not exclusions.
 _RULE_NAMES = frozenset(
     (
-        *("index_event", "outcome_before_risk_period", "prior_outcome", "age_at_index"),
-        *("length_in_system", "follow_up", "minimum_records", "labeled"),
+        "index_event", "outcome_before_risk_period", "prior_outcome", "age_at_index",
+        "length_in_system", "follow_up", "minimum_records", "labeled",
         "outcome_in_buffer",
     )
-)
+)  # fmt: skip
 
 
 class CodeEntry(Section):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's colors; from the ninth cluster on another marker tells them apart.
 _COLORS = (
-    *("#0072b2", "#d55e00", "#007a5a", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#767676"),
-)
+    "#0072b2", "#d55e00", "#007a5a", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#767676",
+)  # fmt: skip
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _SEX_MARKERS = {"F": "o", "M": "^"}
 _TOP = 5
@@ -58,7 +58,6 @@ def choice_figure(one: SexClusters) -> SvgFigure | None:
         lower.set_xticks(counts if len(counts) < 14 else counts[::3])
         for axes in (upper, lower):
             axes.grid(axis="y")
-            axes.set_axisbelow(True)
             for chosen in main.filter(pl.col("chosen"))["count"]:
                 axes.axvline(chosen, color=INK, linewidth=0.9, linestyle=(0, (5, 3)))
         upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0)
@@ -113,7 +112,6 @@ def codes_figure(one: SexClusters) -> SvgFigure | None:
         axes.set_xlim(left=0)
         axes.set_xlabel("% of the subtype with the code")
         axes.grid(axis="x")
-        axes.set_axisbelow(True)
 
     words = "; ".join(
         f"{one.label(cluster)} {dotted(code.code)}: {100 * code.row['prevalence']:.0f} %"

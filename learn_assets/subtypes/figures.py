@@ -133,7 +133,6 @@ def _box_plot(
         axes.invert_yaxis()
         axes.set_xlabel(title[1])
         axes.grid(axis="x")
-        axes.set_axisbelow(True)
 
     words = "; ".join(
         f"{SEX_WORDS[sex]}: median {box['med']:,.0f}, quartiles {box['q1']:,.0f} and "
@@ -236,7 +235,6 @@ def _bar_style(sex: str) -> dict[str, Any]:
 
 def _finish(axes: Axes, grid: str) -> None:
     axes.grid(axis=grid)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-
 from learn_assets.code_closure import code_digest
+from learn_assets.digests import digest_of
 from learn_assets.embedding.model_folder import ModelFolderError, revision_of
 from learn_assets.lake import Lake
 from learn_assets.provenance import encoder_revision, fingerprints
@@ -28,7 +26,7 @@ def discharge_inputs(study: SubtypeStudy) -> str:
     rules = (study.pruning, study.descriptions, study.privacy)
     accepted = sorted(f"{name} {share}" for name, share in study.accepted_loss.items())
     code = code_digest(*DATA_CODE, shown=True)
-    return _digest(
+    return digest_of(
         [discharges_fingerprint(study), code, *(r.model_dump_json() for r in rules), *accepted]
     )
 
@@ -37,7 +35,7 @@ def cluster_inputs(study: SubtypeStudy, lake: Lake, sex: Sex) -> str:
     """Return the fingerprint of tables, options and code behind the clusters of one sex."""
     # Where an encoder runs may change without making its vectors stale.
     options = study.clusters.model_dump_json(exclude={"encoder": {"ray", "server"}})
-    return _digest(
+    return digest_of(
         [
             sex,
             options,
@@ -59,7 +57,7 @@ def result_inputs(study: SubtypeStudy, lake: Lake) -> str:
     """Return the fingerprint of both sexes' clusters and of all that is shown of them."""
     told = (study.title, str(study.synthetic), study.privacy.model_dump_json())
     tables = [fingerprints(lake, made_in(SUBTYPE_CLUSTERS), sex) for sex in SEXES]
-    return _digest(
+    return digest_of(
         [
             *told,
             study.clusters.model_dump_json(),
@@ -79,11 +77,7 @@ def language_inputs(study: SubtypeStudy, options: LanguageModelOptions, lake: La
         code_digest(*LANGUAGE_CODE),
         *fingerprints(lake, ("diagnosis_texts",)).values(),
     ]
-    return _digest(parts)
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    return digest_of(parts)
 
 
 def _pretrained_revision(options: LanguageModelOptions) -> str:

@@ -166,11 +166,6 @@ def resampling_of(options: ClusterOptions) -> Resampling:
     )
 
 
-def final_clusters(vectors: FloatMatrix, selection: Selection, options: ClusterOptions) -> Clusters:
-    """Return the clusters of all vectors: the chosen count, or the published one if so asked."""
-    return fit_clusters(vectors, clusters_to_fit(selection, options), options)
-
-
 def clusters_to_fit(selection: Selection, options: ClusterOptions) -> int:
     """Return how many clusters the study asks for: the verdict's, or those of the published rule.
 

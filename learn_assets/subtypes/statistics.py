@@ -15,7 +15,6 @@ from learn_assets.evaluation.comparison import holm
 from learn_assets.statistics.discrimination import Interval, auroc
 
 _SMALL = 5.0
-_Z95 = 1.959963984540054
 
 Counts = npt.NDArray[np.int64]
 
@@ -60,27 +59,6 @@ def independence(table: Counts, *, yates: bool = False, seed: int = 0) -> TableT
             drawn = MonteCarloMethod(rng=np.random.default_rng(seed))
             p_exact = float(fisher_exact(filled, method=drawn).pvalue)
     return TableTest(float(tested.statistic), int(tested.dof), float(tested.pvalue), p_exact)
-
-
-def wilson(count: int, total: int) -> Interval:
-    """Return a share with Wilson's interval (1927). ZeroDivisionError when `total` is 0."""
-    share, square = count / total, _Z95**2
-    center = (share + square / (2 * total)) / (1 + square / total)
-    half = _Z95 * np.sqrt(share * (1 - share) / total + square / (4 * total**2))
-    half /= 1 + square / total
-    return Interval(share, max(0.0, center - half), min(1.0, center + half))
-
-
-def share_difference(first: tuple[int, int], second: tuple[int, int]) -> Interval:
-    """Return the first share minus the second, with Newcombe's interval (1998, method 10).
-
-    first, second: count and total. ZeroDivisionError when a total is 0.
-    """
-    a, b = wilson(*first), wilson(*second)
-    difference = a.estimate - b.estimate
-    below = np.hypot(a.estimate - a.lower, b.upper - b.estimate)
-    above = np.hypot(a.upper - a.estimate, b.estimate - b.lower)
-    return Interval(difference, difference - float(below), difference + float(above))
 
 
 def cramers_v(table: Counts) -> Interval | None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from learn_assets.statistics.shares import newcombe, wilson
 from learn_assets.subtypes.bases import admission_bases
 from learn_assets.subtypes.statistics import (
     benjamini_hochberg,
     holm_corrected,
     independence,
-    share_difference,
-    wilson,
 )
 
 # The published groups. F10 (alcohol) and F17 (tobacco) are not among them.
@@ -105,7 +104,7 @@ def _group(prefix: str, counts: tuple[int, int], totals: tuple[int, int]) -> dic
         rate = wilson(female + male, females + males)
         row |= {"rate": rate.estimate, "rate_lower": rate.lower, "rate_upper": rate.upper}
     if females and males:
-        difference = share_difference((male, males), (female, females))
+        difference = newcombe(wilson(male, males), wilson(female, females))
         row |= {
             "difference": difference.estimate,
             "difference_lower": difference.lower,

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from learn_assets.statistics.discrimination import Z95
 from learn_assets.subtypes.clustering import Labels
 from learn_assets.subtypes.coded import CodedAdmissions
 
 FloatVector = npt.NDArray[np.float64]
 
-_Z95 = 1.959963984540054
 _MARKING_FDR = 0.05
 
 WEIGHT_COLUMNS = {
@@ -183,7 +183,7 @@ def prevalence_ratio(
     first, rest, second, others = (cell + added for cell in cells)
     ratio = (first / (first + rest)) / (second / (second + others))
     error = np.sqrt(1 / first - 1 / (first + rest) + 1 / second - 1 / (second + others))
-    return ratio, float(ratio * np.exp(-_Z95 * error)), float(ratio * np.exp(_Z95 * error))
+    return ratio, float(ratio * np.exp(-Z95 * error)), float(ratio * np.exp(Z95 * error))
 
 
 def _fisher(having: int, size: int, elsewhere: int, elsewhere_size: int) -> float:

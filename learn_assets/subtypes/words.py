@@ -11,11 +11,11 @@ import polars as pl
 # Words of the classification's grammar, which say nothing of what somebody has.
 _GRAMMAR = frozenset(
     (
-        *("and", "any", "due", "encounter", "for", "from", "initial", "into", "level", "not"),
-        *("other", "others", "elsewhere", "classified", "specified", "than", "that", "the"),
-        *("type", "unspecified", "use", "with", "without", "known", "nec", "nos"),
+        "and", "any", "due", "encounter", "for", "from", "initial", "into", "level", "not",
+        "other", "others", "elsewhere", "classified", "specified", "than", "that", "the",
+        "type", "unspecified", "use", "with", "without", "known", "nec", "nos",
     )
-)
+)  # fmt: skip
 _SHORTEST = 3
 
 

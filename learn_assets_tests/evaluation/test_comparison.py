@@ -22,7 +22,7 @@ from learn_assets.evaluation.comparison import (
 from learn_assets.reporting.comparison_words import (
     ComparisonResult,
     comparison_results,
-    markdown_table,
+    comparisons_table,
     sentence,
 )
 from learn_assets.schemas import empty_frame, schema_of
@@ -327,5 +327,5 @@ def test_words_say_who_wins_by_how_much_and_what_correction_leaves() -> None:
 def test_the_table_has_a_row_and_a_sentence_for_every_tested_comparison() -> None:
     plan = planned_contrasts(GRID)
     compared = compare_models(predictions(0.4), plan, resamples=20)
-    text = markdown_table(comparison_results(compared.frame), compared.tests)
+    text = comparisons_table(comparison_results(compared.frame), compared.tests)
     assert text.count("\n| ") - 1 == text.count("\n- ") == len(plan)

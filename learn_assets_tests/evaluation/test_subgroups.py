@@ -9,14 +9,13 @@ from scipy.special import expit
 
 from learn_assets.evaluation.subgroups import (
     SubgroupOptions,
-    newcombe,
     subgroup_attributes,
     subgroup_performance,
-    wilson,
 )
 from learn_assets.schemas import empty_frame
 from learn_assets.statistics.calibration import calibration_intercept, calibration_slope
 from learn_assets.statistics.discrimination import auroc
+from learn_assets.statistics.shares import newcombe, wilson
 
 OPTIONS = SubgroupOptions(specificity=0.8, minimum_cell=11)
 

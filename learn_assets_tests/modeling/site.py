@@ -23,7 +23,7 @@ from learn_assets.modeling.pipeline import CellTables, build_cell, train_cell
 from learn_assets.modeling.preprocessing import (
     FittedPreprocessing,
     PreprocessingOptions,
-    fit_preprocessing,
+    preprocess,
 )
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.study import LearnerName
@@ -177,7 +177,7 @@ def fit_preprocessing_on_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
     def leaky(
         training: FeatureBlocks, options: PreprocessingOptions, labels: Labels
     ) -> tuple[FittedPreprocessing, FloatMatrix]:
-        fitted = fit_preprocessing(everyone[0], options)
+        fitted, _ = preprocess(everyone[0], options)
         return fitted, fitted.transform(training)
 
     monkeypatch.setattr(FeatureBlocks, "rows", remember)

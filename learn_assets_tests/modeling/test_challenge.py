@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -36,7 +35,7 @@ def cell_of(patients: int) -> Cell:
 
 def champion_of(cell: Cell) -> Champion:
     models = train_cell(cell, PROTOCOL, ORIGIN)
-    return Champion("a" * 64, models, cross_validate_cell(cell, PROTOCOL).frame, Path())
+    return Champion("a" * 64, models, cross_validate_cell(cell, PROTOCOL).frame)
 
 
 @pytest.fixture(scope="module")

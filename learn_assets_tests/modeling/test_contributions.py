@@ -33,7 +33,8 @@ def test_they_sum_to_the_log_odds_of_the_prediction(
     model = settings.fit(matrix, labels, 1)
     found = contributions(model, matrix)
     assert found.values.shape == matrix.shape
-    assert found.log_odds == pytest.approx(logit(model.predict_probability(matrix)), abs=1e-4)
+    log_odds = found.values.sum(axis=1, dtype=np.float64) + found.base
+    assert log_odds == pytest.approx(logit(model.predict_probability(matrix)), abs=1e-4)
     assert contributions(model, matrix[:0]).values.shape == (0, 4)
 
 

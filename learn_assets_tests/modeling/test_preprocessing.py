@@ -12,8 +12,8 @@ from learn_assets.modeling.features import FeatureBlocks
 from learn_assets.modeling.pipeline import build_cell
 from learn_assets.modeling.preprocessing import (
     PreprocessingOptions,
-    fit_preprocessing,
     oversample,
+    preprocess,
 )
 from learn_assets.study import WITHOUT_MEDICATION
 from learn_assets_tests.modeling.site import SMALL, cell_tables
@@ -27,7 +27,7 @@ def blocks() -> FeatureBlocks:
 
 
 def test_training_columns_have_mean_zero_and_deviation_one(blocks: FeatureBlocks) -> None:
-    matrix = fit_preprocessing(blocks, OPTIONS).transform(blocks)
+    matrix = preprocess(blocks, OPTIONS)[0].transform(blocks)
     assert matrix.dtype == np.float32
     assert np.isfinite(matrix).all()
     np.testing.assert_allclose(matrix.mean(axis=0), 0, atol=1e-5)
@@ -35,7 +35,7 @@ def test_training_columns_have_mean_zero_and_deviation_one(blocks: FeatureBlocks
 
 
 def test_missing_values_get_the_training_median_and_a_flag(blocks: FeatureBlocks) -> None:
-    fitted = fit_preprocessing(blocks, OPTIONS)
+    fitted, _ = preprocess(blocks, OPTIONS)
     first = blocks.measurements[:, 0]
     assert fitted.measurement_fill[0] == pytest.approx(np.nanmedian(first))
     names = [column.name for column in fitted.columns]
@@ -45,7 +45,7 @@ def test_missing_values_get_the_training_median_and_a_flag(blocks: FeatureBlocks
 
 
 def test_a_missing_kind_gets_the_training_mean_vector(blocks: FeatureBlocks) -> None:
-    fitted = fit_preprocessing(blocks, OPTIONS)
+    fitted, _ = preprocess(blocks, OPTIONS)
     missing = blocks.embeddings[0].missing
     names = [column.name for column in fitted.columns]
     column = names.index("diagnosis|0")
@@ -56,7 +56,7 @@ def test_a_missing_kind_gets_the_training_mean_vector(blocks: FeatureBlocks) -> 
 def test_rare_features_and_constants_are_dropped(blocks: FeatureBlocks) -> None:
     seen = np.asarray((blocks.counts > 0).sum(axis=0)).ravel()
     threshold = int(np.median(seen)) + 1
-    fitted = fit_preprocessing(blocks, PreprocessingOptions(minimum_patients=threshold))
+    fitted, _ = preprocess(blocks, PreprocessingOptions(minimum_patients=threshold))
     kept = {column.name for column in fitted.columns if column.block == "counts"}
     expected = np.array(blocks.reference.count_names)[seen >= threshold]
     assert kept == set(expected)
@@ -65,7 +65,7 @@ def test_rare_features_and_constants_are_dropped(blocks: FeatureBlocks) -> None:
 
 
 def test_feature_sets_take_their_blocks(blocks: FeatureBlocks) -> None:
-    fitted = fit_preprocessing(blocks, OPTIONS)
+    fitted, _ = preprocess(blocks, OPTIONS)
     chosen = {
         name: set(fitted.columns_of(name).tolist()) for name in ("count", "embedding", "learn")
     }
@@ -77,7 +77,7 @@ def test_feature_sets_take_their_blocks(blocks: FeatureBlocks) -> None:
 
 
 def test_without_medication_leaves_out_what_tells_of_medications(blocks: FeatureBlocks) -> None:
-    fitted = fit_preprocessing(blocks, OPTIONS)
+    fitted, _ = preprocess(blocks, OPTIONS)
     for without, whole in WITHOUT_MEDICATION.items():
         left_out = set(fitted.columns_of(whole)) - set(fitted.columns_of(without))
         assert set(fitted.columns_of(without)) < set(fitted.columns_of(whole))
@@ -93,7 +93,7 @@ def test_the_vector_of_a_kind_that_few_patients_have_is_not_learned(blocks: Feat
     rare = np.ones(len(blocks), dtype=np.bool_)
     rare[:2] = False
     changed = replace(blocks, embeddings=(replace(block, missing=rare), *blocks.embeddings[1:]))
-    fitted = fit_preprocessing(changed, OPTIONS)
+    fitted, _ = preprocess(changed, OPTIONS)
     kinds = [kind for kind, _ in fitted.reference.embedding_dimensions]
     assert kinds == [other.kind for other in blocks.embeddings[1:]]
     vectors = [column.name for column in fitted.columns if column.block == "embeddings"]
@@ -107,14 +107,14 @@ def test_a_held_out_value_changes_no_learned_number(blocks: FeatureBlocks) -> No
     training = np.arange(60)
     changed = blocks.demographics.copy()
     changed[60:] = 1e6
-    plain = fit_preprocessing(blocks.rows(training), OPTIONS)
-    perturbed = fit_preprocessing(replace(blocks, demographics=changed).rows(training), OPTIONS)
+    plain, _ = preprocess(blocks.rows(training), OPTIONS)
+    perturbed, _ = preprocess(replace(blocks, demographics=changed).rows(training), OPTIONS)
     np.testing.assert_array_equal(plain.center, perturbed.center)
     np.testing.assert_array_equal(plain.scale, perturbed.scale)
 
 
 def test_saving_and_loading_changes_nothing(blocks: FeatureBlocks, tmp_path: Path) -> None:
-    fitted = fit_preprocessing(blocks, OPTIONS)
+    fitted, _ = preprocess(blocks, OPTIONS)
     fitted.save(tmp_path / "fitted")
     loaded = type(fitted).load(tmp_path / "fitted")
     np.testing.assert_array_equal(loaded.transform(blocks), fitted.transform(blocks))

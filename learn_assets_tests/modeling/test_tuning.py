@@ -15,7 +15,7 @@ from learn_assets.modeling.cross_validation import cross_validate, stratified_fo
 from learn_assets.modeling.elastic_net import ElasticNetSettings
 from learn_assets.modeling.learners import LearnerSettings, preset_learner
 from learn_assets.modeling.pipeline import build_cell
-from learn_assets.modeling.preprocessing import fit_preprocessing
+from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.support_vector import SupportVectorSettings
 from learn_assets.modeling.tuning import tune
 from learn_assets.study import LearnerName, TuningOptions
@@ -127,7 +127,7 @@ def losses_of_the_first_fold(
     cell = build_cell(cell_tables(signal=2.0), SMALL)
     blocks = cell.blocks.rows(cell.labeled)
     folds = stratified_folds(blocks.patient_ids, cell.labels, SMALL.folds, SMALL.seed)
-    everyone = fit_preprocessing(blocks, SMALL.preprocessing).transform(blocks)
+    everyone = preprocess(blocks, SMALL.preprocessing)[0].transform(blocks)
     told: list[list[float]] = []
 
     def record(name: LearnerName, preset: LearnerSettings, *rest: Any) -> module.Tuned:

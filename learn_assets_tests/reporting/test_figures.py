@@ -9,9 +9,8 @@ import pytest
 from learn_assets.evaluation.performance import ModelCurves
 from learn_assets.reporting import figures
 from learn_assets.reporting.estimates import CellResults
-from learn_assets.reporting.figures import SvgFigure, wilson_interval
+from learn_assets.reporting.figures import SvgFigure
 from learn_assets.reporting.results import StudyResults
-from learn_assets.statistics.calibration import CalibrationBin
 
 CURVES = [figures.roc, figures.precision_recall, figures.calibration]
 Drawer = Callable[[Sequence[ModelCurves], str], SvgFigure | None]
@@ -69,14 +68,3 @@ def test_no_model_no_ladder() -> None:
 
 def test_a_figure_can_stand_in_markdown(drawn: list[SvgFigure]) -> None:
     assert drawn[0].markdown().startswith(f"![{drawn[0].title}](data:image/svg+xml;base64,")
-
-
-@pytest.mark.parametrize(
-    ("patients", "cases", "lower", "upper"),
-    [(10, 5, 0.2366, 0.7634), (100, 0, 0.0, 0.0370), (50, 50, 0.9287, 1.0)],
-)
-def test_wilson_intervals_agree_with_published_values(
-    patients: int, cases: int, lower: float, upper: float
-) -> None:
-    group = CalibrationBin(patients, cases, 0.5, cases / patients)
-    assert wilson_interval(group) == pytest.approx((lower, upper), abs=1e-4)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.evaluation.transfer import EXTERNAL_VALIDATION_SCHEMA
 from learn_assets.reporting.transfer import (
     comparison_rows,
     comparison_table,
     differences_rows,
     differences_table,
 )
+from learn_assets.schemas import empty_frame
 
 
 def test_rows_of_a_comparison_are_those_of_its_table() -> None:
@@ -20,7 +20,7 @@ def test_rows_of_a_comparison_are_those_of_its_table() -> None:
         (*place, "calibration_slope", None, 0.9, None, None, None),
         (*place, "auroc_minus_own", None, None, None, None, None),
     ]
-    frame = pl.DataFrame(rows, schema=EXTERNAL_VALIDATION_SCHEMA, orient="row")
+    frame = pl.DataFrame(rows, schema=empty_frame("external_validation").schema, orient="row")
     (row,) = comparison_rows(frame)
     assert row["auroc"] == {"value": 0.712, "lower": 0.6, "upper": 0.813}
     assert row["calibration_slope"] == {"value": 0.9, "lower": None, "upper": None}

@@ -97,11 +97,11 @@ def test_the_variance_between_sites_is_the_best_of_a_grid(seed: int) -> None:
 
 def test_intervals_are_those_of_the_formulas() -> None:
     estimates, variances = drawn(3, 5, 0.4)
-    found = random_effects(estimates, variances, level=0.9)
+    found = random_effects(estimates, variances)
     between = found.between_sites**2
     mean, variance = hartung_knapp(estimates, variances, between)
-    width = student.ppf(0.95, 4) * np.sqrt(variance)
-    further = student.ppf(0.95, 3) * np.sqrt(variance + between)
+    width = student.ppf(0.975, 4) * np.sqrt(variance)
+    further = student.ppf(0.975, 3) * np.sqrt(variance + between)
     assert (found.mean.lower, found.mean.upper) == pytest.approx((mean - width, mean + width))
     assert (found.prediction.lower, found.prediction.upper) == pytest.approx(
         (mean - further, mean + further)

@@ -12,7 +12,7 @@ from learn_assets.subtypes.clustering import KMeansClusterer
 from learn_assets.subtypes.null_reference import compare_with_null
 from learn_assets.subtypes.published_rule import published_rule
 from learn_assets.subtypes.representations import DescriptionRepresentation, TfidfRepresentation
-from learn_assets.subtypes.selection import final_clusters, select_count
+from learn_assets.subtypes.selection import clusters_to_fit, fit_clusters, select_count
 from learn_assets_tests.subtypes.made import NOISE, PROFILES, make_admissions
 
 QUICK = ClusterOptions(largest_count=8, resamples=20, null_files=49)
@@ -34,7 +34,7 @@ def test_planted_clusters_are_recovered_and_their_number_named() -> None:
     representation = description_like(made.coded.codes)
     selection = select_count(made.coded, representation, QUICK)
     vectors = representation.fit(made.coded).transform(made.coded)
-    labels = final_clusters(vectors, selection, QUICK).labels
+    labels = fit_clusters(vectors, clusters_to_fit(selection, QUICK), QUICK).labels
     assert selection.count == 4
     assert not selection.ceiling_hit
     assert adjusted_rand_score(made.planted, labels) > 0.9
@@ -68,12 +68,11 @@ def test_without_structure_everyone_is_together_unless_the_published_count_is_as
     made = make_admissions(200, clusters=0, seed=5)
     options = QUICK.model_copy(update={"largest_count": 3})
     selection = select_count(made.coded, TfidfRepresentation(20), options)
-    vectors = TfidfRepresentation(20).fit(made.coded).transform(made.coded)
     assert selection.sentence.startswith("No structure")
-    assert final_clusters(vectors, selection, options).count == 1
+    assert clusters_to_fit(selection, options) == 1
     asked = options.model_copy(update={"selection": "published"})
     assert selection.published is not None
-    assert final_clusters(vectors, selection, asked).count == selection.published.count
+    assert clusters_to_fit(selection, asked) == selection.published.count
 
 
 def test_the_choice_does_not_depend_on_the_number_of_workers(

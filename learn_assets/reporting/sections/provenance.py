@@ -33,15 +33,15 @@ from learn_assets.warehouse import project_fingerprint
 
 # The page names the code of all that it shows.
 REPORT_CODE = (
-    *(*DATA_CODE, *CELL_CODE, *SENSITIVITY_CODE, *TRANSFER_CODE),
-    *("defs.leaderboards", "defs.study_report"),
-)
+    *DATA_CODE, *CELL_CODE, *SENSITIVITY_CODE, *TRANSFER_CODE,
+    "defs.leaderboards", "defs.study_report",
+)  # fmt: skip
 _PACKAGES = (
-    *("dagster", "dbt-core", "dbt-duckdb", "duckdb", "polars", "pandera", "great-expectations"),
-    *("numpy", "scipy"),
-    *("scikit-learn", "scikit-survival", "imbalanced-learn", "xgboost", "xgboost-cpu", "optuna"),
-    *("torch", "transformers", "sentence-transformers", "openvino", "matplotlib"),
-)
+    "dagster", "dbt-core", "dbt-duckdb", "duckdb", "polars", "pandera", "great-expectations",
+    "numpy", "scipy",
+    "scikit-learn", "scikit-survival", "imbalanced-learn", "xgboost", "xgboost-cpu", "optuna",
+    "torch", "transformers", "sentence-transformers", "openvino", "matplotlib",
+)  # fmt: skip
 _DIGITS = 12
 
 

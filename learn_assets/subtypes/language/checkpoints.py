@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from learn_assets.digests import file_digest
 from learn_assets.staging import private_folder, staged_folder_of_ours
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _PARAMETERS, _OPTIMIZER, _BEST = (
 )
 _STATE = "state.json"
 _PREFIX = "step-"
-_BLOCK = 1 << 20
 
 
 class CheckpointError(RuntimeError):
@@ -176,15 +175,6 @@ def load_parameters(module: nn.Module, parameters: Mapping[str, Tensor]) -> None
             if parameter.shape != parameters[name].shape:
                 raise ValueError(f"{name}: the parameters belong to a model of another size")
             parameter.copy_(parameters[name])
-
-
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _moments(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

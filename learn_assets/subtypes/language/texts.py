@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from learn_assets.digests import digest_of
 from learn_assets.lake import Lake, TableStamp
 from learn_assets.schemas import empty_frame
 from learn_assets.subtypes.description_vectors import NO_DESCRIPTION
@@ -60,7 +60,7 @@ def diagnosis_texts(discharges: pl.DataFrame, descriptions: Mapping[str, str]) -
 
 def text_key(descriptions: Sequence[str]) -> str:
     """Return a sha256 of descriptions, whatever their order."""
-    return hashlib.sha256("\x1f".join(sorted(descriptions)).encode()).hexdigest()
+    return digest_of(sorted(descriptions))
 
 
 def _frames(path: Path, descriptions: Mapping[str, str]) -> Iterator[pl.DataFrame]:

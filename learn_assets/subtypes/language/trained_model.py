@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
+from learn_assets.digests import file_digest
 from learn_assets.staging import private_folder, replace_folder, staged_folder_of_ours
 from learn_assets.subtypes.language.architecture import configuration_of, configured_model
-from learn_assets.subtypes.language.checkpoints import file_digest, load_parameters, parameters_of
+from learn_assets.subtypes.language.checkpoints import load_parameters, parameters_of
 from learn_assets.subtypes.language.tokens import TOKENIZER_FILE, load_tokenizer
 
 if TYPE_CHECKING:
