@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from learn_assets.schemas import empty_frame
 from learn_assets.statistics.discrimination import (
@@ -190,7 +190,7 @@ def delong_test(
         same = abs(difference) <= _NO_VARIANCE
         limit = 0.0 if same else float("nan")
         return PairedTest(Interval(difference, limit, limit), 1.0 if same else float("nan"))
-    p_value = float(2 * norm.sf(abs(difference) / float(np.sqrt(variance))))
+    p_value = float(2 * ndtr(-abs(difference) / float(np.sqrt(variance))))
     return PairedTest(wald(difference, variance), p_value)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from learn_assets.disclosure import shown_parts
 from learn_assets.evaluation.severe_outcomes import score_groups
@@ -196,7 +196,7 @@ def _gain(members: _Typed) -> Iterator[_Estimate]:
     for name, center, half in zip(names, centers, width, strict=True):
         yield _Estimate(name, Interval(float(center), float(center - half), float(center + half)))
     if errors[2] > 0:
-        p = 2 * float(norm.sf(abs(centers[2]) / errors[2]))
+        p = 2 * float(ndtr(-abs(centers[2]) / errors[2]))
         yield _Estimate("auroc_gain_p", p)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from learn_assets.modeling.arrays import Labels
 from learn_assets.modeling.cross_validation import cross_validate
@@ -92,7 +92,7 @@ def corrected_resampled_interval(values: FloatVector, test_to_train: float) -> I
     if count < 2:
         return Interval(mean, float("nan"), float("nan"))
     variance = (1 / count + test_to_train) * float(np.var(values, ddof=1))
-    width = float(student.ppf(0.975, count - 1)) * float(np.sqrt(variance))
+    width = float(stdtrit(count - 1, 0.975)) * float(np.sqrt(variance))
     return Interval(mean, max(0.0, mean - width), min(1.0, mean + width))
 
 

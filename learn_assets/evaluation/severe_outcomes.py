@@ -13,7 +13,6 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import rankdata
 
 from learn_assets.disclosure import shown, shown_parts
 from learn_assets.schemas import empty_frame
@@ -151,6 +150,8 @@ def score_groups(score: FloatVector, groups: int) -> npt.NDArray[np.int64]:
     """Return the group of each score, 1 (lowest) to `groups`, of equal size; ties stay together."""
     if not len(score):
         return np.zeros(0, dtype=np.int64)
+    from scipy.stats import rankdata
+
     place = (rankdata(score, method="average") - 0.5) / len(score)
     return np.asarray(np.minimum((place * groups).astype(np.int64) + 1, groups))
 

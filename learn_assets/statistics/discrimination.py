@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
-from scipy.stats import norm, rankdata
+from scipy.special import expit, logit, ndtri
 
 from learn_assets.statistics.patient_draws import patient_weights, percentile_limits
 
 # Quantile of two-sided 95 % intervals, the level of every interval here.
-Z95 = float(norm.ppf(0.975))
+Z95 = float(ndtri(0.975))
 
 FloatVector = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
@@ -93,6 +92,8 @@ class _PairWins:
 
 
 def _pair_wins(scores: FloatVector, is_case: npt.NDArray[np.bool_]) -> _PairWins:
+    from scipy.stats import rankdata
+
     overall = rankdata(scores, axis=1)
     among_cases = rankdata(scores[:, is_case], axis=1)
     among_controls = rankdata(scores[:, ~is_case], axis=1)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_expit
-from scipy.stats import chi2
+from scipy.special import chdtrc, expit, log_expit
 
 from learn_assets.statistics.discrimination import (
     FloatVector,
@@ -81,7 +80,8 @@ def fit_logistic(design: npt.NDArray[np.float64], labels: Labels) -> LogisticFit
 def likelihood_ratio_p(larger: LogisticFit, smaller: LogisticFit) -> float:
     """Return the p value of the larger of two nested models against the smaller."""
     freedom = len(larger.coefficients) - len(smaller.coefficients)
-    return float(chi2.sf(max(0.0, 2 * (larger.log_likelihood - smaller.log_likelihood)), freedom))
+    ratio = max(0.0, 2 * (larger.log_likelihood - smaller.log_likelihood))
+    return float(chdtrc(freedom, ratio))
 
 
 def _likelihood(

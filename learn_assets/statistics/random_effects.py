@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from learn_assets.statistics.discrimination import FloatVector, Interval
 
@@ -39,11 +38,11 @@ def random_effects(estimates: FloatVector, variances: FloatVector) -> RandomEffe
     sites = len(estimates)
     between = between_variance(estimates, variances)
     mean, variance = hartung_knapp(estimates, variances, between)
-    width = float(student.ppf(0.975, sites - 1)) * float(np.sqrt(variance))
+    width = float(stdtrit(sites - 1, 0.975)) * float(np.sqrt(variance))
     further = float("nan")
     if sites > 2:
         spread = float(np.sqrt(between + variance))
-        further = float(student.ppf(0.975, sites - 2)) * spread
+        further = float(stdtrit(sites - 2, 0.975)) * spread
     return RandomEffects(
         mean=Interval(mean, mean - width, mean + width),
         prediction=Interval(mean, mean - further, mean + further),
@@ -67,6 +66,7 @@ def hartung_knapp(
 
 def between_variance(estimates: FloatVector, variances: FloatVector) -> float:
     """Return the variance between sites by restricted maximum likelihood, 0 or above."""
+    from scipy.optimize import brentq
 
     def slope(between: float) -> float:
         weights = 1 / (variances + between)
