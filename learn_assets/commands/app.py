@@ -60,7 +60,7 @@ class Judged(StrEnum):
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; a wrong setting is told on standard error."""
+    """Run one command and return its exit status; standard error says which setting is wrong."""
     command = typer.main.get_command(app)
     try:
         status: int = command.main(arguments, prog_name=PROGRAM, standalone_mode=False)

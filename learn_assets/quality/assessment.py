@@ -22,7 +22,7 @@ from learn_assets.quality.content import (
 from learn_assets.quality.judge import judged
 from learn_assets.quality.measure import Measure
 from learn_assets.quality.months import end_of_records, monthly_measures, monthly_records
-from learn_assets.quality.received import received_measures
+from learn_assets.quality.received import accepted_share, received_measures
 from learn_assets.schemas import empty_frame
 from learn_assets.study import Study
 from learn_assets.study.expectations import EVENT_TABLES, SUITE, Expectation
@@ -47,15 +47,24 @@ class Told:
 
 
 def planned(study: Study) -> tuple[Expectation, ...]:
-    """Return the packaged suite with the study's thresholds and severities, without what is off."""
+    """Return the packaged suite with the study's thresholds and severities, without what is off.
+
+    A loss that the study accepts passes the expectation that counts it, too.
+    """
     choices = study.quality.expectations
+    accepting = (_accepting(item, study) for item in SUITE)
     return tuple(
         replace(item, **choices[item.name].model_dump(exclude={"enabled"}, exclude_none=True))
         if item.name in choices
         else item
-        for item in SUITE
+        for item in accepting
         if item.name not in choices or choices[item.name].enabled
     )
+
+
+def _accepting(item: Expectation, study: Study) -> Expectation:
+    accepted = accepted_share(item.name, study.accepted_loss)
+    return replace(item, threshold=max(item.threshold, accepted)) if accepted else item
 
 
 def measured(lake: Lake, minimum_cell: int) -> dict[str, Measure]:

@@ -43,6 +43,16 @@ _OF_PATIENTS: Mapping[str, tuple[Reason, ...]] = MappingProxyType(
 )
 
 
+def accepted_share(name: str, accepted_loss: Mapping[str, float]) -> float:
+    """Return the share of rows that a study accepts to lose for the reasons of an expectation.
+
+    0 for an expectation that counts no refused rows. accepted_loss: shares by table and reason.
+    """
+    table, _, key = name.partition(".")
+    reasons = (_OF_PATIENTS if table == "patient" else _OF_EVENTS).get(key, ())
+    return sum(accepted_loss.get(f"{table}.{reason}", 0.0) for reason in reasons)
+
+
 def received_measures(lake: Lake, minimum_cell: int) -> dict[str, Measure]:
     """Return the refused shares of every table, by name of the expectation."""
     found = _of_table(lake, "patient", _OF_PATIENTS, minimum_cell)

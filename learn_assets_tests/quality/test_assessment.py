@@ -170,6 +170,22 @@ def test_a_study_changes_the_suite(site: MadeSite) -> None:
     assert (row["threshold"], row["severity"], row["passed"]) == (0.7, "error", True)
 
 
+def test_an_accepted_loss_passes_the_expectation_that_counts_it(site: MadeSite) -> None:
+    rows = site.lake.read("diagnosis").height
+    site.refuse("diagnosis", ["unreadable_date"] * (rows // 10))
+
+    def verdict(**accepted: float) -> bool:
+        losses = {f"diagnosis.{reason}": share for reason, share in accepted.items()}
+        frame = assess(study_of(accepted_loss=losses), site.lake)
+        name = pl.col("name") == "diagnosis.unreadable_dates"
+        return bool(frame.row(by_predicate=name, named=True)["passed"])
+
+    assert not verdict()
+    assert not verdict(unknown_patient=0.2)
+    assert verdict(unreadable_date=0.1)
+    assert verdict(unreadable_date=0.05, impossible_date=0.05)
+
+
 def test_small_counts_are_masked_and_so_is_what_gives_them_away(site: MadeSite) -> None:
     changed("patient", ROW < 3, sex="U")(site)
     site.refuse("diagnosis", ["future_date"] * 3 + ["after_death"] * 40 + ["duplicate_row"] * 90)
