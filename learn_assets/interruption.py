@@ -6,10 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NoReturn
 
 INTERRUPTED = 130
+# Polars installs a handler of SIGINT that restarts a waiting system call, so a wait without an end
+# would not see the signal.
+_LOOK_SECONDS = 0.1
 # The helper process of `multiprocessing` frees our semaphores; it need not warn that it had to.
 _QUIET_HELPER = "ignore::UserWarning:multiprocessing.resource_tracker"
 
@@ -29,6 +32,8 @@ def run_until_signal(work: Callable[[], int], cancel: Callable[[], None], farewe
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="work") as pool:
             future = pool.submit(work)
             try:
+                while not wait([future], timeout=_LOOK_SECONDS).done:
+                    pass
                 return future.result()
             except KeyboardInterrupt:
                 _end(cancel, farewell)

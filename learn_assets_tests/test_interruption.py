@@ -25,10 +25,18 @@ run_until_signal(work, lambda: print("canceled", flush=True), "say how to go on"
 """
 
 
+# Libraries that handle signals or threads themselves, imported by the work.
+LIBRARIES = ["hashlib", "polars", "duckdb", "pyarrow"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_process_while_a_library_computes(number: signal.Signals) -> None:
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_signal_ends_the_process_while_a_library_computes(
+    number: signal.Signals, library: str
+) -> None:
+    code = BUSY.replace("def work():", f"def work():\n    import {library}")
     process = subprocess.Popen(
-        [sys.executable, "-c", BUSY], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", code], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "busy\n"
