@@ -63,7 +63,7 @@ def export(asked: AnyStudy, window_key: str, encoder_id: str, to: Path) -> Answe
 def validate_externally(asked: AnyStudy, choice: ExternalModel) -> Iterator[Answer]:
     """Evaluate a bundle of another site in each cell that it fits. RefusedError says why not.
 
-    What a reader must be told goes to standard error.
+    Warnings for the reader go to standard error.
     """
     with _opened(asked) as (study, lake):
         receiving = study.model_copy(update={"external_models": (choice,)})

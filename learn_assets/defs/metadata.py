@@ -100,17 +100,17 @@ def table_result(
     Small counts are masked, and `counts` are taken for parts of the table's rows or of another
     number on show, so a part that would give a masked one away is withheld.
     """
-    told = ASSETS[table].fingerprint != "hidden"
+    is_shown = ASSETS[table].fingerprint != "hidden"
     parts = shown_parts(list(counts.values()), study.privacy.minimum_cell)
     rows = shown_count(study, stamp.rows)
     # The UI draws the row count of a table from a number only.
     rows_entry: dict[str, int | str] = {ROW_COUNT if isinstance(rows, int) else "rows": rows}
     return dg.MaterializeResult(
         asset_key=table,
-        data_version=dg.DataVersion(stamp.fingerprint) if told else None,
+        data_version=dg.DataVersion(stamp.fingerprint) if is_shown else None,
         metadata={
             **rows_entry,
-            **({"fingerprint": stamp.fingerprint} if told else {}),
+            **({"fingerprint": stamp.fingerprint} if is_shown else {}),
             **{
                 name: part.text if part.value is None else part.value
                 for name, part in zip(counts, parts, strict=True)
