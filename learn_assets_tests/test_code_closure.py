@@ -19,8 +19,8 @@ STAGES = {
 }
 # Modules of the Dagster layer without an asset of their own.
 NO_ASSETS = {
-    *("__init__", "checks", "jobs", "metadata", "partitions", "resources", "runner", "schedules"),
-    *("sensors", "stages", "subtypes_stages", "terminal"),
+    *("__init__", "cell_tables", "checks", "jobs", "loading", "metadata", "partitions"),
+    *("resources", "runner", "schedules", "sensors", "stages", "subtypes_stages", "terminal"),
 }
 SOURCES = {
     "__init__.py": "",
@@ -97,7 +97,29 @@ def test_a_module_that_does_not_exist_is_an_error() -> None:
 
 def test_every_module_with_assets_belongs_to_a_stage() -> None:
     modules = {file.stem for file in (PACKAGE / "defs").glob("*.py")} - NO_ASSETS
-    assert {f"defs.{module}" for module in modules} == STAGES
+    analyses = {path.name for path in (PACKAGE / "analyses").iterdir() if path.is_dir()}
+    made = {f"analyses.{name}.asset" for name in analyses - {"__pycache__"}}
+    assert {f"defs.{module}" for module in modules} | made == {
+        stage for stage in STAGES if not stage.endswith((".contract", ".section"))
+    }
+
+
+def test_what_an_analysis_computes_and_declares_is_part_of_what_its_stage_is_made_from() -> None:
+    behind = files_behind(*provenance.SENSITIVITY_CODE)
+    folder = PACKAGE / "analyses" / "site_holdout"
+    assert {folder / "computation.py", folder / "contract.py"} <= behind.keys()
+    assert not {folder / "section.py", folder / "figure.py", folder / "words.py"} & behind.keys()
+    assert folder / "computation.py" not in files_behind(*provenance.CELL_CODE)
+
+
+def test_the_code_of_the_report_has_every_section_and_figure() -> None:
+    shown = {
+        *(PACKAGE / "analyses").glob("*/section.py"),
+        *(PACKAGE / "analyses").glob("*/figure.py"),
+        *(PACKAGE / "analyses").glob("*/words.py"),
+    }
+    assert len(shown) > 15
+    assert shown <= files_behind(*REPORT_CODE, shown=True).keys()
 
 
 def test_masking_is_part_of_what_a_cell_is_made_from() -> None:

@@ -121,8 +121,9 @@ def parser() -> Any:
 def _check_dg(words: list[str]) -> None:
     from dagster_dg_cli.cli.launch import launch_command
 
-    from learn_assets.defs.jobs import stage_jobs
+    from learn_assets.defs.jobs import jobs
     from learn_assets.schemas import registry
+    from learn_assets.study.file import load_study
 
     if words[0] != "launch":
         raise UnknownCommandError(f"nothing checks `dg {words[0]}`")
@@ -136,8 +137,8 @@ def _check_dg(words: list[str]) -> None:
         registry.SUBTYPE_CLUSTERS,
         registry.SUBTYPE_RESULTS,
     )
-    jobs = frozenset((*(job.name for job in stage_jobs()), *of_subtypes))
-    _expect(words[words.index("--job") + 1], jobs, "job")
+    known = frozenset((*(job.name for job in jobs(load_study("demo"))), *of_subtypes))
+    _expect(words[words.index("--job") + 1], known, "job")
 
 
 @cache

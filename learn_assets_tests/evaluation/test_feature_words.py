@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from learn_assets.analyses.explanations.icd_chapters import chapter_of
 from learn_assets.evaluation.feature_words import feature_words
-from learn_assets.evaluation.icd_chapters import chapter_of
 
 
 def test_words_come_from_the_first_table_that_has_the_code() -> None:

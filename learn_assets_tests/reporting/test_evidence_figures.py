@@ -8,21 +8,15 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from learn_assets.reporting.evidence import (
-    DecisionCurve,
+from learn_assets.analyses.explanations.figure import (
     ExplanationRow,
-    SubgroupRow,
-    decision_curves,
-    explanation_rows,
-    subgroup_rows,
-)
-from learn_assets.reporting.evidence_figures import (
-    decision_curve,
     explanation_bars,
-    subgroup_forest,
+    explanation_rows,
 )
+from learn_assets.analyses.net_benefit.figure import DecisionCurve, decision_curve, decision_curves
+from learn_assets.analyses.subgroups.figure import SubgroupRow, subgroup_forest, subgroup_rows
 from learn_assets.reporting.figures import SvgFigure
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 
 
 def parsed(figure: SvgFigure | None) -> str:

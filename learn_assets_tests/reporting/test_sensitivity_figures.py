@@ -7,20 +7,16 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
+from learn_assets.analyses.imbalance.figure import imbalance_forest
+from learn_assets.analyses.imbalance.words import imbalance_table
+from learn_assets.analyses.leaderboards.figure import cell_heat_map
+from learn_assets.analyses.leaderboards.words import leaderboard_table
+from learn_assets.analyses.learning_curve.figure import learning_curves
+from learn_assets.analyses.learning_curve.words import learning_table
+from learn_assets.analyses.repeats.words import repeats_table
+from learn_assets.analyses.temporal.words import temporal_table
 from learn_assets.reporting.figures import SvgFigure
-from learn_assets.reporting.sensitivity import (
-    imbalance_table,
-    leaderboard_table,
-    learning_table,
-    repeats_table,
-    temporal_table,
-)
-from learn_assets.reporting.sensitivity_figures import (
-    cell_heat_map,
-    imbalance_forest,
-    learning_curves,
-)
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 
 MODEL = ("learn", "elastic_net")
 
