@@ -65,16 +65,18 @@ _PROGRESSION = {
     "procedure": Declared(DATA_TABLES, records.Procedure, "page", arrives=True),
     "medication": Declared(DATA_TABLES, records.Medication, "page", arrives=True),
     "lab_result": Declared(DATA_TABLES, records.LabResult, "page", arrives=True),
-    "terminology": Declared(DATA_TABLES, records.Terminology, "page", arrives=True),
+    "terminology": Declared(DATA_TABLES, records.Terminology, "page", in_report=True, arrives=True),
     "cohort_table": Declared(DATA_TABLES, records.CohortTable, "page", arrives=True),
     "cohort_feature": Declared(DATA_TABLES, records.CohortFeature, "page"),
     "genetic_score": Declared(DATA_TABLES, records.GeneticScore, "page", arrives=True),
     "care_site": Declared(DATA_TABLES, records.CareSite, "page", in_report=True, arrives=True),
     "code_list": Declared(DATA_TABLES, derived.CodeList, "metadata", in_report=True),
-    "packaged_description": Declared(DATA_TABLES, derived.PackagedDescription, "metadata"),
+    "packaged_description": Declared(
+        DATA_TABLES, derived.PackagedDescription, "metadata", in_report=True
+    ),
     "ndc_to_rxnorm": Declared(DATA_TABLES, derived.NdcToRxnorm, "metadata"),
     "rxnorm_name": Declared(DATA_TABLES, derived.RxnormName, "metadata"),
-    "code_description": Declared(DATA_TABLES, derived.CodeDescription, "metadata"),
+    "code_description": Declared(DATA_TABLES, derived.CodeDescription, "metadata", in_report=True),
     "normalized_medication": Declared(DATA_TABLES, derived.NormalizedMedication, "metadata"),
     "unmapped_codes": Declared(DATA_TABLES, derived.UnmappedCodes, in_report=True),
     "description_coverage": Declared(DATA_TABLES, derived.DescriptionCoverage, in_report=True),
@@ -91,11 +93,15 @@ _PROGRESSION = {
     **dict.fromkeys(_BETWEEN, Declared(DATA_TABLES, fingerprint="metadata")),
     "cohort": Declared(COHORT_TABLES, derived.Cohort, "page", in_report=True),
     "attrition": Declared(COHORT_TABLES, derived.Attrition, in_report=True),
-    "scoring_population": Declared(COHORT_TABLES, derived.ScoringPopulation, "metadata"),
+    "scoring_population": Declared(
+        COHORT_TABLES, derived.ScoringPopulation, "metadata", in_report=True
+    ),
     "event_counts": Declared(COHORT_TABLES, derived.EventCounts, "page", in_report=True),
-    "latest_measurement": Declared(COHORT_TABLES, derived.LatestMeasurement, "page"),
-    "patient_embeddings": Declared(RISK_MODELS, fingerprint="page"),
-    "cross_validation": Declared(RISK_MODELS, derived.CrossValidation, "page"),
+    "latest_measurement": Declared(
+        COHORT_TABLES, derived.LatestMeasurement, "page", in_report=True
+    ),
+    "patient_embeddings": Declared(RISK_MODELS, fingerprint="page", in_report=True),
+    "cross_validation": Declared(RISK_MODELS, derived.CrossValidation, "page", in_report=True),
     "trained_models": Declared(RISK_MODELS),
     "model_bundle": Declared(RISK_MODELS),
     "risk_scores": Declared(RISK_MODELS, derived.RiskScores, "page"),
@@ -150,7 +156,7 @@ ASSETS: dict[str, Declared] = {
     **_ANALYSES,
     **{f"raw_{table}": Declared(DATA_TABLES) for table in ARRIVING},
     **{
-        f"{table}_quarantine": Declared(DATA_TABLES, records.Quarantine, "metadata")
+        f"{table}_quarantine": Declared(DATA_TABLES, records.Quarantine, "metadata", in_report=True)
         for table in ARRIVING
     },
     **_SUBTYPES,
