@@ -28,7 +28,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return what models of a cell rely on."""
+    """Return the asset of what models rely on."""
     return [_explanations(study)]
 
 

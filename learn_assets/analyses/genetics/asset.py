@@ -12,7 +12,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return what the site's genetic score adds."""
+    """Return the asset of what the site's genetic score adds."""
     return [_genetic_stratification(study)]
 
 

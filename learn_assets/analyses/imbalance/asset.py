@@ -18,7 +18,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return ranks and probabilities by treatment of rare cases."""
+    """Return the asset of ranks and probabilities by treatment of rare cases."""
     return [_imbalance_sensitivity(study)]
 
 

@@ -18,7 +18,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return AUROC by number of training patients."""
+    """Return the asset of AUROC by number of training patients."""
     return [_learning_curve(study)]
 
 

@@ -17,7 +17,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return the scores by which a cell is chosen."""
+    """Return the asset of the scores by which a cell is chosen."""
     return [_nested_selection(study)]
 
 

@@ -12,7 +12,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return the decision curves of a cell."""
+    """Return the asset of the decision curves."""
     return [_net_benefit(study)]
 
 

@@ -19,7 +19,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return the cross-validations with other folds."""
+    """Return the asset of the cross-validations with other folds."""
     return [_repeated_cross_validation(study)]
 
 

@@ -18,7 +18,7 @@ _NEPHRITIS = "lupus_nephritis"
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return lupus nephritis, and the study's other severe outcomes."""
+    """Return the assets of lupus nephritis and of the other severe outcomes."""
     return [
         _severe_outcomes(
             study,

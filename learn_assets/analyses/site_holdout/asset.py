@@ -19,7 +19,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return models of all other institutions at each one."""
+    """Return the asset of all other institutions' models at each one."""
     return [_site_holdout(study)]
 
 

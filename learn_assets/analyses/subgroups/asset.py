@@ -17,7 +17,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return the performance of models within groups of patients."""
+    """Return the asset of performance within groups of patients."""
     return [_subgroup_performance(study)]
 
 

@@ -18,7 +18,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return the validation of models of earlier patients on later ones."""
+    """Return the asset of models of earlier patients on later ones."""
     return [_temporal_validation(study)]
 
 

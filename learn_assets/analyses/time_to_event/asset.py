@@ -18,7 +18,7 @@ from learn_assets.study import Study
 
 
 def assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return the risks over time, and how they do."""
+    """Return the assets of the risks over time and of how they do."""
     return [_scores(study), _performance(study)]
 
 
