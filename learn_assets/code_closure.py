@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +19,15 @@ PACKAGE = Path(__file__).parent
 # What enters by value instead: a study by the options that are read, tables by their fingerprints.
 BY_VALUE = (
     "__init__.py", "study", "lake.py", "staging.py", "provenance.py", "code_closure.py",
-    "library_errors.py", "project_files.py", "reporting/freshness.py", "subtypes/freshness.py",
+    "library_errors.py", "project_files.py", "discovery.py", "reporting/freshness.py",
+    "subtypes/freshness.py",
 )  # fmt: skip
 # An asset may show figures and masked numbers in the UI that are not in its table.
-SHOWN_ONLY = ("reporting", "subtypes/language/loss_figure.py")
-_DAGSTER_LAYER = "defs"
+SHOWN_ONLY = (
+    "reporting", "subtypes/language/loss_figure.py",
+    "analyses/*/section.py", "analyses/*/figure.py", "analyses/*/words.py",
+)  # fmt: skip
+_DAGSTER_LAYER = ("defs", "analyses/*/asset.py")
 _TEMPLATES = "templates"
 
 
@@ -54,7 +59,7 @@ def files_behind(*modules: str, shown: bool = False) -> dict[Path, Path]:
         if file in seen or _is_part(file, passed_over):
             continue
         seen.add(file)
-        layer = _is_part(file, (_DAGSTER_LAYER,))
+        layer = _is_part(file, _DAGSTER_LAYER)
         if layer and file != by:
             continue
         if not layer:
@@ -106,7 +111,7 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
 
 def _is_part(file: Path, parts: Iterable[str]) -> bool:
     place = file.relative_to(PACKAGE)
-    return any(place.is_relative_to(part) for part in parts)
+    return any(place.is_relative_to(part) or fnmatch(str(place), part) for part in parts)
 
 
 def _templates_beside(file: Path) -> list[Path]:

@@ -19,7 +19,14 @@ from learn_assets.embedding.cell import POPULATIONS, texts_table
 from learn_assets.embedding.encoders import EncoderUnavailableError, find_encoder
 from learn_assets.lake import Lake
 from learn_assets.modeling.champion import ChampionError, champion_digest
-from learn_assets.schemas.registry import SUBTYPE_TABLES, TABLES
+from learn_assets.schemas.registry import (
+    RISK_MODELS,
+    SENSITIVITY,
+    SUBTYPE_TABLES,
+    TABLES,
+    TRANSFER,
+    analyses_of,
+)
 from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.staging import write_atomically
 from learn_assets.study import EncoderChoice, ExternalModel, Study
@@ -74,12 +81,11 @@ EMBEDDING_CODE = ("defs.embeddings",)
 CELL_CODE = tuple(
     f"defs.{module}"
     for module in (
-        "embeddings", "models", "champion", "scores", "evaluation", "comparisons",
-        "evidence", "outcomes",
+        "embeddings", "models", "scores", "evaluation", "comparisons",
     )
-)  # fmt: skip
-SENSITIVITY_CODE = ("defs.sensitivity",)
-TRANSFER_CODE = ("defs.transfer",)
+) + analyses_of(RISK_MODELS)  # fmt: skip
+SENSITIVITY_CODE = analyses_of(SENSITIVITY)
+TRANSFER_CODE = analyses_of(TRANSFER)
 
 
 class Mark(BaseModel):

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from learn_assets.lake import Lake
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import Study
 from learn_assets.vocabulary.code_lists import resolve_code_lists

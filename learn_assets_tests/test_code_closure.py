@@ -9,6 +9,7 @@ import pytest
 
 from learn_assets import code_closure, provenance
 from learn_assets.code_closure import PACKAGE, code_digest, files_behind
+from learn_assets.discovery import load, parts
 from learn_assets.reporting.sections.provenance import REPORT_CODE
 from learn_assets.subtypes import freshness
 
@@ -16,11 +17,6 @@ STAGES = {
     *(*provenance.DATA_CODE, *provenance.CELL_CODE, *provenance.SENSITIVITY_CODE),
     *(*provenance.TRANSFER_CODE, *REPORT_CODE, *freshness.DATA_CODE, *freshness.LANGUAGE_CODE),
     *(*freshness.CLUSTER_CODE, *freshness.RESULT_CODE),
-}
-# Modules of the Dagster layer without an asset of their own.
-NO_ASSETS = {
-    *("__init__", "checks", "jobs", "metadata", "partitions", "resources", "runner", "schedules"),
-    *("sensors", "stages", "subtypes_stages", "terminal"),
 }
 SOURCES = {
     "__init__.py": "",
@@ -96,8 +92,32 @@ def test_a_module_that_does_not_exist_is_an_error() -> None:
 
 
 def test_every_module_with_assets_belongs_to_a_stage() -> None:
-    modules = {file.stem for file in (PACKAGE / "defs").glob("*.py")} - NO_ASSETS
-    assert {f"defs.{module}" for module in modules} == STAGES
+    made = {
+        module.__name__.removeprefix("learn_assets.")
+        for place in ("defs/*.py", parts("asset"))
+        for module in load(place)
+        if {"assets", "subtype_assets"} & vars(module).keys()
+    }
+    assert len(made) > 25
+    assert made == {stage for stage in STAGES if not stage.endswith((".contract", ".section"))}
+
+
+def test_what_an_analysis_computes_and_declares_is_part_of_what_its_stage_is_made_from() -> None:
+    behind = files_behind(*provenance.SENSITIVITY_CODE)
+    folder = PACKAGE / "analyses" / "site_holdout"
+    assert {folder / "computation.py", folder / "contract.py"} <= behind.keys()
+    assert not {folder / "section.py", folder / "figure.py", folder / "words.py"} & behind.keys()
+    assert folder / "computation.py" not in files_behind(*provenance.CELL_CODE)
+
+
+def test_the_code_of_the_report_has_every_section_and_figure() -> None:
+    shown = {
+        *(PACKAGE / "analyses").glob("*/section.py"),
+        *(PACKAGE / "analyses").glob("*/figure.py"),
+        *(PACKAGE / "analyses").glob("*/words.py"),
+    }
+    assert len(shown) > 15
+    assert shown <= files_behind(*REPORT_CODE, shown=True).keys()
 
 
 def test_masking_is_part_of_what_a_cell_is_made_from() -> None:

@@ -120,10 +120,15 @@ def parser() -> Any:
 
 def _check_dg(words: list[str]) -> None:
     from dagster_dg_cli.cli.launch import launch_command
+    from dagster_dg_cli.cli.scaffold import scaffold_group
 
-    from learn_assets.defs.jobs import stage_jobs
+    from learn_assets.defs.jobs import jobs
     from learn_assets.schemas import registry
+    from learn_assets.study.file import load_study
 
+    if words[0] == "scaffold":
+        _expect(words[1], frozenset(scaffold_group.commands), "command of dg scaffold")
+        return
     if words[0] != "launch":
         raise UnknownCommandError(f"nothing checks `dg {words[0]}`")
     known = frozenset(option for parameter in launch_command.params for option in parameter.opts)
@@ -136,8 +141,8 @@ def _check_dg(words: list[str]) -> None:
         registry.SUBTYPE_CLUSTERS,
         registry.SUBTYPE_RESULTS,
     )
-    jobs = frozenset((*(job.name for job in stage_jobs()), *of_subtypes))
-    _expect(words[words.index("--job") + 1], jobs, "job")
+    known = frozenset((*(job.name for job in jobs(load_study("demo"))), *of_subtypes))
+    _expect(words[words.index("--job") + 1], known, "job")
 
 
 @cache
@@ -200,6 +205,7 @@ def test_the_pages_show_commands_of_every_kind() -> None:
         "`python benchmarks/embedding.py --patience 3`",
         "`python benchmarks/speed.py`",
         "`dg launch --job retraining`",
+        "`dg scaffold asset`",
         "`dg launch --job results --partitions F`",
         "`python -m pytest.main`",
     ],

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import typer
 
+from learn_assets.analyses.transfer.computation import external_validation, transfer_predictions
+from learn_assets.analyses.transfer.site_differences import site_differences
+from learn_assets.analyses.transfer.words import (
+    comparison_rows,
+    comparison_table,
+    differences_rows,
+    differences_table,
+)
 from learn_assets.commands.answer import Answer, RefusedError
-from learn_assets.evaluation.site_differences import site_differences
-from learn_assets.evaluation.transfer import external_validation, transfer_predictions
 from learn_assets.lake import Lake, MissingTableError
 from learn_assets.modeling.bundle import BundleError, bundle_digest, read_bundle
 from learn_assets.modeling.champion import ChampionError, HistoryEntry
 from learn_assets.modeling.external_models import FittingModel, fitting_models
 from learn_assets.modeling.lake_cell import champion_history, load_cell
 from learn_assets.modeling.protocol import ModelingProtocol
-from learn_assets.reporting.transfer import (
-    comparison_rows,
-    comparison_table,
-    differences_rows,
-    differences_table,
-)
 from learn_assets.staging import staged_folder
 from learn_assets.study import EncoderChoice, ExternalModel, Study
 from learn_assets.study.file import AnyStudy

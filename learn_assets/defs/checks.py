@@ -10,7 +10,8 @@ from learn_assets.defs.partitions import partitions_of
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
-from learn_assets.study import BaseStudy
+from learn_assets.schemas.registry import TABLES
+from learn_assets.study import BaseStudy, Study
 from learn_assets.validation.contracts import CheckOutcome, check_table
 
 
@@ -76,6 +77,11 @@ def contract_check(
         return check_result(study, outcome)
 
     return contract
+
+
+def asset_checks(study: Study) -> list[dg.AssetChecksDefinition]:
+    """Return the contract check of each table of a study of progression."""
+    return contract_checks(study, TABLES)
 
 
 def contract_checks(study: BaseStudy, tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:

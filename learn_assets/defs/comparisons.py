@@ -12,7 +12,7 @@ from learn_assets.reporting.comparison_words import comparison_results, comparis
 from learn_assets.study import Study
 
 
-def comparison_assets(study: Study) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset that sets models of a cell side by side."""
     return [_comparisons(study)]
 

@@ -19,9 +19,17 @@ DEVICE_TAG = "learn_assets/device"
 GPU_POOL = "gpu"
 
 
-def patient_embeddings_asset(study: Study) -> dg.AssetsDefinition:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return the asset that embeds the narratives of a cell's patients."""
+    return [_patient_embeddings(study)]
 
+
+def asset_checks(study: Study) -> list[dg.AssetChecksDefinition]:
+    """Return the blocking check that every narrative has one finite vector of length 1."""
+    return [_vectors_check(study)]
+
+
+def _patient_embeddings(study: Study) -> dg.AssetsDefinition:
     @dg.asset(
         name="patient_embeddings",
         group_name="embeddings",
@@ -85,9 +93,7 @@ def shown_numbers(stats: EmbeddingStatistics) -> dict[str, int | float | str]:
     return numbers
 
 
-def vectors_check(study: Study) -> dg.AssetChecksDefinition:
-    """Return the blocking check that every narrative has one finite vector of length 1."""
-
+def _vectors_check(study: Study) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset="patient_embeddings",
         name="contract",

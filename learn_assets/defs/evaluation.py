@@ -13,7 +13,7 @@ from learn_assets.reporting.markdown import markdown_table
 from learn_assets.study import Study
 
 
-def evaluation_assets(study: Study) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset of the group."""
     return [_performance(study)]
 

@@ -72,7 +72,7 @@ def rxnorm_asset(study: Study) -> dg.AssetsDefinition:
     return rxnorm_release
 
 
-def ingest_assets(study: Study) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset of the group."""
     return [*(raw_asset(study, table) for table in RAW_TABLES), rxnorm_asset(study)]
 

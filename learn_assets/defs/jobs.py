@@ -6,6 +6,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from learn_assets.schemas import registry
+from learn_assets.study import Study
 
 EMBEDDINGS = "embeddings"
 # The part of a cell that a GPU does: the sensor asks for it alone, and trains nothing.
@@ -14,7 +15,7 @@ EMBEDDING_ASSETS = ("patient_embeddings",)
 CHAMPION_ASSETS = ("champion", "model_bundle", "risk_scores")
 
 
-def stage_jobs() -> list[UnresolvedAssetJobDefinition]:
+def jobs(_study: Study) -> list[UnresolvedAssetJobDefinition]:
     """Return the stages: tables, each window, each cell, other sites' models, then the report.
 
     Sensitivity and transfer are stages of their own: neither one question more nor a bundle that

@@ -42,7 +42,7 @@ _TITLES = {
 }
 
 
-def language_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
+def subtype_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     """Return the assets of the language model; none when the study has none."""
     if study.language_model is None:
         return []
@@ -54,7 +54,7 @@ def language_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     ]
 
 
-def language_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
+def subtype_asset_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     """Return the contract of each table."""
     if study.language_model is None:
         return []
@@ -62,12 +62,12 @@ def language_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     return [contract_check(study, table, partitions) for table in made_in(LANGUAGE_MODELS)]
 
 
-def language_jobs(assets: list[dg.AssetsDefinition]) -> list[Any]:
+def subtype_jobs(study: SubtypeStudy) -> list[Any]:
     """Return the job that trains; none when there is nothing to train."""
-    if not assets:
+    if study.language_model is None:
         return []
     description = "Language model, contrastive model and the vector of each admission."
-    selection = dg.AssetSelection.assets(*assets)
+    selection = dg.AssetSelection.assets(*made_in(LANGUAGE_MODELS))
     return [dg.define_asset_job(LANGUAGE_MODELS, selection, description=description)]
 
 

@@ -9,8 +9,7 @@ import dagster as dg
 from learn_assets.disclosure import shown_parts
 from learn_assets.lake import TableStamp
 from learn_assets.reporting.figures import SvgFigure
-from learn_assets.schemas import schema_of
-from learn_assets.schemas.registry import ASSETS
+from learn_assets.schemas.registry import ASSETS, schema_of
 from learn_assets.study import BaseStudy
 
 # Names that the Dagster UI gives a place of their own.

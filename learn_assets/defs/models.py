@@ -2,13 +2,12 @@
 
 import dagster as dg
 
-from learn_assets.defs.champion import champion_asset, champion_of
 from learn_assets.defs.metadata import table_result
 from learn_assets.defs.partitions import on_window
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_asset, cell_step
 from learn_assets.modeling.bundle import TrainedModels, write_bundle
-from learn_assets.modeling.lake_cell import cell_origin, load_cell
+from learn_assets.modeling.lake_cell import cell_origin, current_champion, load_cell
 from learn_assets.modeling.pipeline import cross_validate_cell, train_cell
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.reporting.markdown import markdown_table
@@ -17,12 +16,11 @@ from learn_assets.study import Study
 MODEL_KINDS = {"scikitlearn", "xgboost", "pytorch"}
 
 
-def model_assets(study: Study) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset of the group."""
     return [
         _cross_validation(study),
         _trained_models(study),
-        champion_asset(study, cell_inputs()),
         _model_bundle(study),
     ]
 
@@ -109,7 +107,7 @@ def _model_bundle(study: Study) -> dg.AssetsDefinition:
     )
     def model_bundle(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:
-            trained = champion_of(step).models
+            trained = current_champion(step.lake, step.window, step.encoder).models
             folder = step.lake.folder("model_bundle", step.window, step.encoder.id) / "bundle"
             written = write_bundle(trained, folder, scope="transfer")
             return dg.MaterializeResult(

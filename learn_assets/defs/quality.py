@@ -18,7 +18,7 @@ from learn_assets.study.expectations import CATEGORIES
 TABLE = "data_quality"
 
 
-def quality_assets(study: Study) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return the table of expectations, which carries a blocking check a category."""
     return [_data_quality(study)]
 

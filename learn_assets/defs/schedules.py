@@ -37,7 +37,7 @@ class _Stage:
     runs: Callable[[Lake], Sequence[StageRun]]
 
 
-def stage_schedules(study: Study) -> list[dg.ScheduleDefinition]:
+def schedules(study: Study) -> list[dg.ScheduleDefinition]:
     """Return one monthly schedule a stage, stopped until somebody starts it.
 
     The stages follow each other on the first of the month: a later stage sees what the earlier one

@@ -3,19 +3,21 @@
 import dagster as dg
 import polars as pl
 
-from learn_assets.defs.champion import champion_of
 from learn_assets.defs.metadata import table_result
 from learn_assets.defs.models import cell_inputs
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import cell_asset, cell_step
-from learn_assets.modeling.lake_cell import load_cell
+from learn_assets.modeling.lake_cell import current_champion, load_cell
 from learn_assets.modeling.pipeline import risk_scores as score_cell
 from learn_assets.study import Study
 
 
-def risk_scores_asset(study: Study) -> dg.AssetsDefinition:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return the asset that scores everyone in a cell."""
+    return [_risk_scores(study)]
 
+
+def _risk_scores(study: Study) -> dg.AssetsDefinition:
     @cell_asset(
         study,
         "risk_scores",
@@ -25,7 +27,7 @@ def risk_scores_asset(study: Study) -> dg.AssetsDefinition:
     )
     def risk_scores(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with cell_step(context, study, lake) as step:
-            champion = champion_of(step)
+            champion = current_champion(step.lake, step.window, step.encoder)
             scores = score_cell(
                 load_cell(study, step.lake, step.window, step.encoder),
                 step.lake.read("cross_validation", step.window, step.encoder.id),

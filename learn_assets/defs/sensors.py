@@ -35,7 +35,12 @@ _HISTORY = 50
 _DAY = 86_400.0
 
 
-def embedding_gpu_sensor(study: Study) -> dg.SensorDefinition:
+def sensors(study: Study) -> list[dg.SensorDefinition]:
+    """Return the sensor that asks for embeddings."""
+    return [_embedding_gpu_sensor(study)]
+
+
+def _embedding_gpu_sensor(study: Study) -> dg.SensorDefinition:
     """Return the sensor, stopped until somebody starts it.
 
     It keeps no cursor: what was asked for and how it ended is in the runs themselves.

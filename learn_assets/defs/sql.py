@@ -14,7 +14,7 @@ from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import begin_step, data_inputs
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
-from learn_assets.schemas import TABLES
+from learn_assets.schemas.registry import TABLES
 from learn_assets.study import Study
 from learn_assets.study.windows import Window
 from learn_assets.warehouse import (
@@ -65,11 +65,13 @@ class Translator(DagsterDbtTranslator):
         )
 
 
-def sql_assets(study: Study, lake: Lake) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return the dbt models as three ops: vocabulary, then the other tables, then one a window.
 
     The vocabulary is an op of its own so that too few described records stop the narratives.
     """
+    # The project is parsed once for each lake, which keeps what was found.
+    lake = Lake.open(study.name, study.lake.home)
     manifest = json.loads(manifest_path(lake).read_text(encoding="utf-8"))
     windowed = set(windowed_models(lake))
     vocabulary = _with_upstream(manifest, VOCABULARY_TABLES)

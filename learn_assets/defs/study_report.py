@@ -6,47 +6,11 @@ from learn_assets.defs.partitions import on_all_cells
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import result_step
 from learn_assets.reporting.report import write_report
+from learn_assets.schemas.registry import in_report, partitioned_by
 from learn_assets.study import Study
 
-# What describes patients, codes and data; the rest are results of windows and cells.
-_TABLES = (
-    "patient",
-    "index_events",
-    "int_record_totals",
-    "charlson_index",
-    "code_list",
-    "description_coverage",
-    "unmapped_codes",
-    "care_site",
-    "data_quality",
-    "window_leaderboard",
-    "encoder_leaderboard",
-)
-_PARTITIONED_TABLES = (
-    "cohort",
-    "attrition",
-    "event_counts",
-    "performance",
-    "comparisons",
-    "net_benefit",
-    "subgroup_performance",
-    "explanations",
-    "time_to_event_performance",
-    "nephritis_evaluation",
-    "severe_outcome_evaluation",
-    "genetic_stratification",
-    "external_validation",
-    "site_differences",
-    "temporal_validation",
-    "learning_curve",
-    "imbalance_sensitivity",
-    "repeated_cross_validation",
-    "site_holdout",
-    "champion",
-)
 
-
-def report_assets(study: Study) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return the report of the study."""
     return [_study_report(study)]
 
@@ -57,7 +21,7 @@ def _study_report(study: Study) -> dg.AssetsDefinition:
         group_name="evaluation",
         owners=[study.owner],
         kinds={"html"},
-        deps=[*_TABLES, *(on_all_cells(table) for table in _PARTITIONED_TABLES)],
+        deps=[on_all_cells(table) if partitioned_by(table) else table for table in in_report()],
         description="One self-contained page with every result, TRIPOD+AI and risk of bias; and "
         "study.json with its numbers.",
     )

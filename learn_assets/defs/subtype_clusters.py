@@ -49,7 +49,7 @@ _CLUSTERED = ("subtypes", "nuisance_audit")
 _VALIDATED = ("subtype_validation", "subtype_replication")
 
 
-def cluster_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
+def subtype_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     """Return the assets of one sex."""
     return [
         _embed_discharges(study),
@@ -60,19 +60,21 @@ def cluster_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     ]
 
 
-def cluster_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
+def subtype_asset_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     """Return the contract of each table of a sex, and the audit of its clusters."""
     contracts = contract_checks(study, made_in(SUBTYPE_CLUSTERS))
     return [*contracts, _nuisance_check(study)]
 
 
-def cluster_job(assets: Sequence[dg.AssetsDefinition]) -> Any:
+def subtype_jobs(_study: SubtypeStudy) -> list[Any]:
     """Return the job of one sex."""
-    return dg.define_asset_job(
-        SUBTYPE_CLUSTERS,
-        dg.AssetSelection.assets(*assets),
-        description="Vectors, clusters, audit, meaning and validation of one sex.",
-    )
+    return [
+        dg.define_asset_job(
+            SUBTYPE_CLUSTERS,
+            dg.AssetSelection.assets(*made_in(SUBTYPE_CLUSTERS)),
+            description="Vectors, clusters, audit, meaning and validation of one sex.",
+        )
+    ]
 
 
 def _step(study: SubtypeStudy, name: str, tables: Sequence[str], deps: Sequence[str]) -> Any:

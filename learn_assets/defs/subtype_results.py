@@ -41,7 +41,7 @@ _SHOWN = tuple(
 _OF_BOTH = ("discharges", "subtype_match")
 
 
-def result_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
+def subtype_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     """Return the assets that show both sexes' clusters."""
     return [
         _subtype_match(study),
@@ -51,18 +51,20 @@ def result_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     ]
 
 
-def result_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
+def subtype_asset_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     """Return the contract of each of these tables."""
     return contract_checks(study, made_in(SUBTYPE_RESULTS))
 
 
-def result_job(assets: Sequence[dg.AssetsDefinition]) -> Any:
+def subtype_jobs(_study: SubtypeStudy) -> list[Any]:
     """Return the job that shows both sexes' clusters."""
-    return dg.define_asset_job(
-        SUBTYPE_RESULTS,
-        dg.AssetSelection.assets(*assets),
-        description="Match of the sexes, tables, figures and page of the clusters.",
-    )
+    return [
+        dg.define_asset_job(
+            SUBTYPE_RESULTS,
+            dg.AssetSelection.assets(*made_in(SUBTYPE_RESULTS)),
+            description="Match of the sexes, tables, figures and page of the clusters.",
+        )
+    ]
 
 
 def _step(study: SubtypeStudy, table: str, of_sex: Sequence[str], of_both: Sequence[str]) -> Any:

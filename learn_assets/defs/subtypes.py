@@ -7,7 +7,6 @@ import dagster as dg
 import polars as pl
 
 from learn_assets.defs.checks import contract_checks
-from learn_assets.defs.language import language_assets, language_checks, language_jobs
 from learn_assets.defs.metadata import (
     COLUMN_SCHEMA,
     about_count,
@@ -19,11 +18,7 @@ from learn_assets.defs.metadata import (
     table_spec,
 )
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.schedules import subtype_schedules
-from learn_assets.defs.subtype_clusters import cluster_assets, cluster_checks, cluster_job
-from learn_assets.defs.subtype_results import result_assets, result_checks, result_job
 from learn_assets.defs.subtypes_stages import discharge_step
-from learn_assets.defs.terminal import LOGGER, terminal_logger
 from learn_assets.disclosure import shown_share
 from learn_assets.lake import Lake, TableStamp
 from learn_assets.schemas.registry import SUBTYPES_DATA, made_in
@@ -54,36 +49,7 @@ _COMPARISONS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 }
 
 
-def subtype_definitions(study: SubtypeStudy, resources: dict[str, Any]) -> dg.Definitions:
-    """Return the Definitions of a subtypes study."""
-    data, language = discharge_assets(study), language_assets(study)
-    clusters, results = cluster_assets(study), result_assets(study)
-    return dg.Definitions(
-        assets=[*data, *language, *clusters, *results],
-        asset_checks=[
-            *discharge_checks(study),
-            *language_checks(study),
-            *cluster_checks(study),
-            *result_checks(study),
-        ],
-        jobs=[
-            dg.define_asset_job(
-                SUBTYPES_DATA,
-                dg.AssetSelection.assets(*data),
-                description="Discharges of both sexes, their descriptions and comparisons.",
-            ),
-            *language_jobs(language),
-            cluster_job(clusters),
-            result_job(results),
-        ],
-        schedules=subtype_schedules(study),
-        resources=resources,
-        executor=dg.in_process_executor,
-        loggers={LOGGER: terminal_logger},
-    )
-
-
-def discharge_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
+def subtype_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     """Return the assets that hold both sexes."""
     comparisons = [_comparison(study, table) for table in _COMPARISONS]
     return [
@@ -95,10 +61,21 @@ def discharge_assets(study: SubtypeStudy) -> list[dg.AssetsDefinition]:
     ]
 
 
-def discharge_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
+def subtype_asset_checks(study: SubtypeStudy) -> list[dg.AssetChecksDefinition]:
     """Return the contract of each table of both sexes, and the coverage of descriptions."""
     contracts = contract_checks(study, made_in(SUBTYPES_DATA))
     return [*contracts, _description_coverage(study)]
+
+
+def subtype_jobs(_study: SubtypeStudy) -> list[Any]:
+    """Return the job of both sexes."""
+    return [
+        dg.define_asset_job(
+            SUBTYPES_DATA,
+            dg.AssetSelection.assets(*made_in(SUBTYPES_DATA)),
+            description="Discharges of both sexes, their descriptions and comparisons.",
+        )
+    ]
 
 
 def _discharges(study: SubtypeStudy) -> dg.AssetsDefinition:

@@ -85,6 +85,6 @@ def _result(
     )
 
 
-def validated_assets(study: Study) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return every asset of the group."""
     return [validated_asset(study, table) for table in ARRIVING]

@@ -13,12 +13,12 @@ from learn_assets.vocabulary.coverage import coverage_below
 from learn_assets.vocabulary.icd import packaged_descriptions
 
 
-def vocabulary_assets(study: Study) -> list[dg.AssetsDefinition]:
+def assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return the code lists and the packaged descriptions."""
     return [_code_list(study), _packaged_description(study)]
 
 
-def vocabulary_checks(study: Study) -> list[dg.AssetChecksDefinition]:
+def asset_checks(study: Study) -> list[dg.AssetChecksDefinition]:
     """Return the check that stops narratives when too few records have a description."""
 
     @dg.asset_check(

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.statistics.discrimination import (
     FloatVector,
     Interval,

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from learn_assets.disclosure import is_small
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.statistics.calibration import (
     CalibrationBin,
     brier,

@@ -25,7 +25,7 @@ from learn_assets.modeling.learners import load_model
 from learn_assets.modeling.preprocessing import FittedPreprocessing
 from learn_assets.modeling.stacking import StackedModel
 from learn_assets.modeling.threads import single_thread
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.staging import replace_folder, staged_folder_of_ours
 
 FORMAT_VERSION = 3

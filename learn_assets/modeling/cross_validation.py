@@ -31,7 +31,7 @@ from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.modeling.stacking import fit_stacked
 from learn_assets.modeling.threads import fit_pool, single_thread
 from learn_assets.modeling.tuning import Tuned, tune
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import WITHOUT_MEDICATION, LearnerName
 
 NETWORK: LearnerName = "mlp"

@@ -7,7 +7,7 @@ import polars as pl
 from learn_assets.embedding.encoders import find_encoder
 from learn_assets.lake import Lake
 from learn_assets.modeling.bundle import Provenance
-from learn_assets.modeling.champion import ChampionHistory
+from learn_assets.modeling.champion import Champion, ChampionError, ChampionHistory
 from learn_assets.modeling.compatibility import origin_of
 from learn_assets.modeling.features import EncoderIdentity
 from learn_assets.modeling.pipeline import Cell, CellTables, build_cell
@@ -46,6 +46,21 @@ def cell_origin(study: Study, lake: Lake, window: Window, choice: EncoderChoice)
 def champion_history(lake: Lake, window: Window, choice: EncoderChoice) -> ChampionHistory:
     """Return the champions of a cell, those in force and those before."""
     return ChampionHistory(lake.folder("champion", window, choice.id))
+
+
+def current_champion(lake: Lake, window: Window, choice: EncoderChoice) -> Champion:
+    """Return the champion of a cell, verified. ChampionError when it has none yet."""
+    found = champion_history(lake, window, choice).current()
+    if found is None:
+        raise ChampionError("this cell has no champion yet; materialize `champion` first")
+    return found
+
+
+def out_of_fold_scores(lake: Lake, window: Window, choice: EncoderChoice) -> pl.DataFrame:
+    """Return the scores of classifiers and survival learners; no model saw its own patient."""
+    columns = ("patient_id", "fold", "feature_set", "learner", "probability")
+    tables = ("cross_validation", "time_to_event_scores")
+    return pl.concat([lake.read(table, window, choice.id).select(columns) for table in tables])
 
 
 def _outcome_codes(study: Study, lake: Lake) -> pl.DataFrame | None:

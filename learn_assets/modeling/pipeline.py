@@ -21,7 +21,7 @@ from learn_assets.modeling.features import EncoderIdentity, FeatureBlocks, build
 from learn_assets.modeling.leakage import assert_disjoint, assert_no_outcome_feature
 from learn_assets.modeling.preprocessing import preprocess
 from learn_assets.modeling.protocol import ModelingProtocol
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 
 
 @dataclass(frozen=True)

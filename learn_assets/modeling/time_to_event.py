@@ -24,7 +24,7 @@ from learn_assets.modeling.survival_models import (
     is_installed,
 )
 from learn_assets.modeling.threads import single_thread
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.statistics.survival_curves import (
     CENSORED,
     DEATH,

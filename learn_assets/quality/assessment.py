@@ -23,7 +23,7 @@ from learn_assets.quality.judge import judged
 from learn_assets.quality.measure import Measure
 from learn_assets.quality.months import end_of_records, monthly_measures, monthly_records
 from learn_assets.quality.received import accepted_share, received_measures
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
 from learn_assets.study.expectations import EVENT_TABLES, SUITE, Expectation
 

@@ -13,14 +13,10 @@ from learn_assets.reporting.context import CellContext, StudyContext, WindowCont
 from learn_assets.reporting.document import Paragraph, Report, Section, topics
 from learn_assets.reporting.estimates import CellResults, cell_results
 from learn_assets.reporting.page import render_page
+from learn_assets.reporting.places import CellSection, StudySection, placed
 from learn_assets.reporting.results import report_page
-from learn_assets.reporting.sections.champion import champion
 from learn_assets.reporting.sections.comparisons import comparisons
 from learn_assets.reporting.sections.data_quality import data_quality
-from learn_assets.reporting.sections.explanations import explanations
-from learn_assets.reporting.sections.genetics import genetics
-from learn_assets.reporting.sections.leaderboards import leaderboards
-from learn_assets.reporting.sections.net_benefit import net_benefit
 from learn_assets.reporting.sections.overview import FinishedCell, overview
 from learn_assets.reporting.sections.participants import participants
 from learn_assets.reporting.sections.performance import calibration, discrimination
@@ -28,11 +24,6 @@ from learn_assets.reporting.sections.provenance import provenance
 from learn_assets.reporting.sections.question import question_and_setup, what_it_cannot_say
 from learn_assets.reporting.sections.risk_of_bias import risk_of_bias
 from learn_assets.reporting.sections.sensitivity import sensitivity
-from learn_assets.reporting.sections.severe_outcomes import severe_outcomes
-from learn_assets.reporting.sections.sites import sites
-from learn_assets.reporting.sections.subgroups import subgroups
-from learn_assets.reporting.sections.time_to_event import time_to_event
-from learn_assets.reporting.sections.transfer import transfer
 from learn_assets.reporting.sections.tripod import tripod
 from learn_assets.reporting.setup import window_heading, window_in_words
 from learn_assets.reporting.study_json import render_json
@@ -46,19 +37,8 @@ _OF_RESULTS: tuple[Callable[[CellContext, CellResults | None], Section], ...] = 
     discrimination,
     calibration,
 )
-_OF_TABLES: tuple[Callable[[CellContext], Section], ...] = (
-    comparisons,
-    net_benefit,
-    subgroups,
-    time_to_event,
-    severe_outcomes,
-    genetics,
-    transfer,
-    sites,
-    sensitivity,
-    explanations,
-    champion,
-)
+# What reads every analysis, or what other sections read; each analysis names its own place.
+_OF_TABLES = (CellSection(10, comparisons), CellSection(90, sensitivity))
 
 
 @dataclass(frozen=True)
@@ -81,7 +61,7 @@ def build_report(study: Study, lake: Lake) -> Report:
     body = (
         overview(context, finished, lacking),
         question_and_setup(context),
-        *([leaderboards(context)] if len(cells) > 1 else []),
+        *_about_all_cells(context),
         *(_window_section(context, window.key, cells, finished) for window in study.windows),
         data_quality(context),
         what_it_cannot_say(context),
@@ -107,6 +87,11 @@ def write_report(study: Study, lake: Lake) -> WrittenReport:
     write_atomically(page, render_page(report))
     write_atomically(numbers, render_json(report))
     return WrittenReport(report, page, numbers)
+
+
+def _about_all_cells(context: StudyContext) -> list[Section]:
+    made = (place.make(context) for place in placed(StudySection))
+    return [section for section in made if section is not None]
 
 
 def _cells(context: StudyContext) -> Iterator[CellContext]:
@@ -169,7 +154,11 @@ def _cell_section(cell: CellContext, results: CellResults | None, *, folded: boo
         (remark,),
         (
             *(of_results(cell, results) for of_results in _OF_RESULTS),
-            *(of_tables(cell) for of_tables in _OF_TABLES),
+            *(place.make(cell) for place in _of_tables()),
         ),
         folded,
     )
+
+
+def _of_tables() -> list[CellSection]:
+    return sorted((*_OF_TABLES, *placed(CellSection)), key=lambda place: place.at)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from learn_assets.disclosure import WITHHELD, hidden_groups, shown
-from learn_assets.evaluation.subgroups import UNKNOWN, subgroup_attributes
+from learn_assets.evaluation.patient_groups import UNKNOWN, subgroup_attributes
 from learn_assets.reporting.document import Column, Table
 from learn_assets.reporting.values import MISSING, Value, number, words
 from learn_assets.statistics.balance import (

@@ -1,66 +1,50 @@
 """The one list of tables: contract, stage, partitions and what may be shown of a fingerprint.
 
-What belongs here: one row per asset of a study. Checks, jobs, schemas and the page are derived.
+What belongs here: one row per asset that no analysis makes; an analysis declares its own in
+`analyses/<name>/contract.py`. Checks, jobs, schemas and the page are derived.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import polars as pl
 
+from learn_assets.discovery import load, parts
 from learn_assets.schemas import (
     derived,
-    evaluation,
-    outcomes,
     quality,
     records,
-    sensitivity,
     subtype_clusters,
     subtypes,
 )
+from learn_assets.schemas.declared import (
+    COHORT_TABLES,
+    DATA_TABLES,
+    LANGUAGE_MODELS,
+    PARTITIONED_BY,
+    RESULTS,
+    RISK_MODELS,
+    SENSITIVITY,
+    SUBTYPE_CLUSTERS,
+    SUBTYPE_RESULTS,
+    SUBTYPES_DATA,
+    TRANSFER,
+    Declared,
+    Partitioning,
+)
 from learn_assets.schemas.records import Table
 
-# The stages of a study of progression, each a job, in the order they are made.
-DATA_TABLES = "data_tables"
-COHORT_TABLES = "cohort_tables"
-RISK_MODELS = "risk_models"
-SENSITIVITY = "sensitivity"
-TRANSFER = "transfer"
-RESULTS = "results"
-# Those of a subtypes study.
-SUBTYPES_DATA = "subtypes_data"
-LANGUAGE_MODELS = "language_models"
-SUBTYPE_CLUSTERS = "subtype_clusters"
-SUBTYPE_RESULTS = "subtype_results"
-
-Partitioning = Literal["window", "cell", "sex"]
-# A job's assets share their partitions. Whether a language model has any is a choice of the study.
-PARTITIONED_BY: dict[str, Partitioning] = {
-    COHORT_TABLES: "window",
-    RISK_MODELS: "cell",
-    SENSITIVITY: "cell",
-    TRANSFER: "cell",
-    SUBTYPE_CLUSTERS: "sex",
-}
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What the code has to know of an asset.
-
-    contract: none of what is no table (models, a page) or has no fixed columns. fingerprint: where
-    it may be shown. It stays `hidden` where the few numbers of a table, masked ones too, could be
-    guessed from it. Only tables with patient identifiers are on the `page`. arrives: whether a site
-    sends the table, which makes it three: as it came, validated, and the rows that were refused.
-    """
-
-    stage: str
-    contract: type[Table] | None = None
-    fingerprint: Literal["hidden", "metadata", "page"] = "hidden"
-    arrives: bool = False
-
+__all__ = [
+    "COHORT_TABLES",
+    "DATA_TABLES",
+    "LANGUAGE_MODELS",
+    "RESULTS",
+    "RISK_MODELS",
+    "SENSITIVITY",
+    "SUBTYPES_DATA",
+    "SUBTYPE_CLUSTERS",
+    "SUBTYPE_RESULTS",
+    "TRANSFER",
+]
 
 # Several tables in one asset, and what only other SQL reads.
 _BETWEEN = (
@@ -71,73 +55,66 @@ _BETWEEN = (
     "int_listed_codes",
     "int_medication_code",
     "int_patient_span",
-    "int_record_totals",
     "int_recorded_codes",
     "int_rxnorm_current",
 )
 
 _PROGRESSION = {
-    "patient": Declared(DATA_TABLES, records.Patient, "page", arrives=True),
+    "patient": Declared(DATA_TABLES, records.Patient, "page", in_report=True, arrives=True),
     "diagnosis": Declared(DATA_TABLES, records.Diagnosis, "page", arrives=True),
     "procedure": Declared(DATA_TABLES, records.Procedure, "page", arrives=True),
     "medication": Declared(DATA_TABLES, records.Medication, "page", arrives=True),
     "lab_result": Declared(DATA_TABLES, records.LabResult, "page", arrives=True),
-    "terminology": Declared(DATA_TABLES, records.Terminology, "page", arrives=True),
+    "terminology": Declared(DATA_TABLES, records.Terminology, "page", in_report=True, arrives=True),
     "cohort_table": Declared(DATA_TABLES, records.CohortTable, "page", arrives=True),
     "cohort_feature": Declared(DATA_TABLES, records.CohortFeature, "page"),
     "genetic_score": Declared(DATA_TABLES, records.GeneticScore, "page", arrives=True),
-    "care_site": Declared(DATA_TABLES, records.CareSite, "page", arrives=True),
-    "code_list": Declared(DATA_TABLES, derived.CodeList, "metadata"),
-    "packaged_description": Declared(DATA_TABLES, derived.PackagedDescription, "metadata"),
+    "care_site": Declared(DATA_TABLES, records.CareSite, "page", in_report=True, arrives=True),
+    "code_list": Declared(DATA_TABLES, derived.CodeList, "metadata", in_report=True),
+    "packaged_description": Declared(
+        DATA_TABLES, derived.PackagedDescription, "metadata", in_report=True
+    ),
     "ndc_to_rxnorm": Declared(DATA_TABLES, derived.NdcToRxnorm, "metadata"),
     "rxnorm_name": Declared(DATA_TABLES, derived.RxnormName, "metadata"),
-    "code_description": Declared(DATA_TABLES, derived.CodeDescription, "metadata"),
+    "code_description": Declared(DATA_TABLES, derived.CodeDescription, "metadata", in_report=True),
     "normalized_medication": Declared(DATA_TABLES, derived.NormalizedMedication, "metadata"),
-    "unmapped_codes": Declared(DATA_TABLES, derived.UnmappedCodes),
-    "description_coverage": Declared(DATA_TABLES, derived.DescriptionCoverage),
-    "data_quality": Declared(DATA_TABLES, quality.DataQuality),
-    "index_events": Declared(DATA_TABLES, derived.IndexEvents, "page"),
+    "unmapped_codes": Declared(DATA_TABLES, derived.UnmappedCodes, in_report=True),
+    "description_coverage": Declared(DATA_TABLES, derived.DescriptionCoverage, in_report=True),
+    "data_quality": Declared(DATA_TABLES, quality.DataQuality, in_report=True),
+    "index_events": Declared(DATA_TABLES, derived.IndexEvents, "page", in_report=True),
     "exclusion_events": Declared(DATA_TABLES, derived.ExclusionEvents, "metadata"),
     "outcome_confirmation": Declared(DATA_TABLES, derived.OutcomeConfirmation, "metadata"),
     "severe_outcome_events": Declared(DATA_TABLES, derived.SevereOutcomeEvents, "metadata"),
     "severe_outcome_follow_up": Declared(DATA_TABLES, derived.SevereOutcomeFollowUp, "metadata"),
-    "charlson_index": Declared(DATA_TABLES, derived.CharlsonIndex, "metadata"),
+    "charlson_index": Declared(DATA_TABLES, derived.CharlsonIndex, "metadata", in_report=True),
     "narratives": Declared(DATA_TABLES, derived.Narratives, "page"),
     "concept_mentions": Declared(DATA_TABLES, derived.ConceptMentions, "metadata"),
+    "int_record_totals": Declared(DATA_TABLES, fingerprint="metadata", in_report=True),
     **dict.fromkeys(_BETWEEN, Declared(DATA_TABLES, fingerprint="metadata")),
-    "cohort": Declared(COHORT_TABLES, derived.Cohort, "page"),
-    "attrition": Declared(COHORT_TABLES, derived.Attrition),
-    "scoring_population": Declared(COHORT_TABLES, derived.ScoringPopulation, "metadata"),
-    "event_counts": Declared(COHORT_TABLES, derived.EventCounts, "page"),
-    "latest_measurement": Declared(COHORT_TABLES, derived.LatestMeasurement, "page"),
-    "patient_embeddings": Declared(RISK_MODELS, fingerprint="page"),
-    "cross_validation": Declared(RISK_MODELS, derived.CrossValidation, "page"),
+    "cohort": Declared(COHORT_TABLES, derived.Cohort, "page", in_report=True),
+    "attrition": Declared(COHORT_TABLES, derived.Attrition, in_report=True),
+    "scoring_population": Declared(
+        COHORT_TABLES, derived.ScoringPopulation, "metadata", in_report=True
+    ),
+    "event_counts": Declared(COHORT_TABLES, derived.EventCounts, "page", in_report=True),
+    "latest_measurement": Declared(
+        COHORT_TABLES, derived.LatestMeasurement, "page", in_report=True
+    ),
+    "patient_embeddings": Declared(RISK_MODELS, fingerprint="page", in_report=True),
+    "cross_validation": Declared(RISK_MODELS, derived.CrossValidation, "page", in_report=True),
     "trained_models": Declared(RISK_MODELS),
-    "champion": Declared(RISK_MODELS),
     "model_bundle": Declared(RISK_MODELS),
     "risk_scores": Declared(RISK_MODELS, derived.RiskScores, "page"),
-    "performance": Declared(RISK_MODELS, derived.Performance),
-    "comparisons": Declared(RISK_MODELS, derived.Comparisons),
-    "net_benefit": Declared(RISK_MODELS, evaluation.NetBenefit),
-    "subgroup_performance": Declared(RISK_MODELS, evaluation.SubgroupPerformance),
-    "explanations": Declared(RISK_MODELS, evaluation.Explanations, "metadata"),
-    "time_to_event_scores": Declared(RISK_MODELS, outcomes.TimeToEventScores, "metadata"),
-    "time_to_event_performance": Declared(RISK_MODELS, outcomes.TimeToEventPerformance),
-    "nephritis_evaluation": Declared(RISK_MODELS, outcomes.SevereOutcomeEstimates),
-    "severe_outcome_evaluation": Declared(RISK_MODELS, outcomes.SevereOutcomeEstimates),
-    "genetic_stratification": Declared(RISK_MODELS, outcomes.GeneticStratification),
-    "repeated_cross_validation": Declared(SENSITIVITY, sensitivity.RepeatedCrossValidation),
-    "temporal_validation": Declared(SENSITIVITY, sensitivity.TemporalValidation),
-    "learning_curve": Declared(SENSITIVITY, sensitivity.LearningCurve),
-    "imbalance_sensitivity": Declared(SENSITIVITY, sensitivity.ImbalanceSensitivity),
-    "nested_selection": Declared(SENSITIVITY, sensitivity.NestedSelection, "metadata"),
-    "site_holdout": Declared(SENSITIVITY, sensitivity.SiteHoldout),
-    "external_validation": Declared(TRANSFER, derived.ExternalValidation),
-    "site_differences": Declared(TRANSFER, derived.SiteDifferences),
-    "window_leaderboard": Declared(RESULTS, sensitivity.Leaderboard),
-    "encoder_leaderboard": Declared(RESULTS, sensitivity.Leaderboard),
+    "performance": Declared(RISK_MODELS, derived.Performance, in_report=True),
+    "comparisons": Declared(RISK_MODELS, derived.Comparisons, in_report=True),
     "study_report": Declared(RESULTS),
 }
+
+# What each analysis declares of its own tables.
+_DECLARED: dict[str, dict[str, Declared]] = {
+    contract.__name__.split(".")[-2]: contract.TABLES for contract in load(parts("contract"))
+}
+_ANALYSES = {table: row for tables in _DECLARED.values() for table, row in tables.items()}
 
 # A subtypes study shares no table with a study of progression.
 _SUBTYPES = {
@@ -176,9 +153,10 @@ ARRIVING = tuple(table for table, row in _PROGRESSION.items() if row.arrives)
 
 ASSETS: dict[str, Declared] = {
     **_PROGRESSION,
+    **_ANALYSES,
     **{f"raw_{table}": Declared(DATA_TABLES) for table in ARRIVING},
     **{
-        f"{table}_quarantine": Declared(DATA_TABLES, records.Quarantine, "metadata")
+        f"{table}_quarantine": Declared(DATA_TABLES, records.Quarantine, "metadata", in_report=True)
         for table in ARRIVING
     },
     **_SUBTYPES,
@@ -190,13 +168,28 @@ def _checked(declared: dict[str, Declared]) -> dict[str, type[Table]]:
 
 
 # The tables whose contract a check holds them against, by kind of study.
-TABLES = _checked(_PROGRESSION)
+TABLES = _checked({**_PROGRESSION, **_ANALYSES})
 SUBTYPE_TABLES = _checked(_SUBTYPES)
 
 
 def made_in(stage: str) -> tuple[str, ...]:
     """Return the assets of a stage."""
     return tuple(asset for asset, row in ASSETS.items() if row.stage == stage)
+
+
+def analyses_of(stage: str) -> tuple[str, ...]:
+    """Return the modules that make and judge what analyses add to a stage."""
+    found = (
+        name
+        for name, tables in _DECLARED.items()
+        if stage in {row.stage for row in tables.values()}
+    )
+    return tuple(f"analyses.{name}.{part}" for name in found for part in ("asset", "contract"))
+
+
+def in_report() -> tuple[str, ...]:
+    """Return the assets that the report of a study reads."""
+    return tuple(asset for asset, row in ASSETS.items() if row.in_report)
 
 
 def partitioned_by(asset: str) -> Partitioning | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from learn_assets.lake import Lake
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.sources.files import SourceError, SourceFile, single_file
 from learn_assets.sources.headers import file_shapes
 from learn_assets.sources.raw_tables import parsed_blocks

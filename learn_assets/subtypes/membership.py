@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from learn_assets.embedding.store import VectorStore
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.admissions import SexAdmissions
 from learn_assets.subtypes.clustering import FloatMatrix, Labels

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import polars as pl
 
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.study.clusters import ClusterOptions
 from learn_assets.subtypes.admissions import SexAdmissions
 from learn_assets.subtypes.bases import admission_bases

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from learn_assets.lake import TableStamp
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.validation.raw_reader import POSITION, RawTable
 from learn_assets.validation.values import cleaned, number
 

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from pandera.config import ValidationDepth, config_context
 
-from learn_assets.schemas import schema_of
+from learn_assets.schemas.registry import schema_of
 
 _BATCH_ROWS = 500_000
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from learn_assets.lake import Lake
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.sources.sink import ParquetSink
 from learn_assets.study import Study
 from learn_assets.validation.buckets import ROWS_A_BUCKET, Buckets, bucket_count, cut_points

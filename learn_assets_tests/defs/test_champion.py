@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from learn_assets import __main__ as command_line
-from learn_assets.defs import champion as module
+from learn_assets.analyses.champion import asset as module
 from learn_assets.defs.stages import cell_runs
 from learn_assets.modeling.bundle import bundle_digest
 from learn_assets.modeling.challenge import Verdict

@@ -11,8 +11,7 @@ from learn_assets.defs.metadata import COLUMN_SCHEMA
 from learn_assets.defs.partitions import partitions_of
 from learn_assets.defs.resources import LakeResource
 from learn_assets.lake import Lake
-from learn_assets.schemas import TABLES, empty_frame
-from learn_assets.schemas.registry import ASSETS
+from learn_assets.schemas.registry import ASSETS, TABLES, empty_frame
 from learn_assets.study.file import load_study
 from learn_assets_tests.defs.made import MadeStudy
 

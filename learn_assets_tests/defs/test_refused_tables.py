@@ -11,7 +11,7 @@ import pytest
 
 from learn_assets import provenance
 from learn_assets.defs.resources import LakeResource
-from learn_assets.defs.schedules import stage_schedules
+from learn_assets.defs.schedules import schedules
 from learn_assets.lake import Lake
 from learn_assets_tests.canonical import study_of
 
@@ -27,7 +27,7 @@ def resource(tmp_path: Path) -> LakeResource:
 
 def asked(resource: LakeResource, schedule: str) -> list[str | None] | str:
     """Return the partitions a schedule asks for, or why it asks for none."""
-    (definition,) = (item for item in stage_schedules(STUDY) if item.name == schedule)
+    (definition,) = (item for item in schedules(STUDY) if item.name == schedule)
     context = dg.build_schedule_context(
         scheduled_execution_time=datetime(2026, 3, 1, tzinfo=UTC), resources={"lake": resource}
     )

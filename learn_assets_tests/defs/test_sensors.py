@@ -16,10 +16,8 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from learn_assets import provenance
-from learn_assets.defs import jobs, sensors
-from learn_assets.defs.embeddings import patient_embeddings_asset, vectors_check
+from learn_assets.defs import embeddings, jobs, sensors
 from learn_assets.defs.resources import DevicesResource, LakeResource
-from learn_assets.defs.sensors import embedding_gpu_sensor
 from learn_assets.embedding.devices import Devices, Gpu
 from learn_assets.lake import Lake
 from learn_assets.schemas import registry
@@ -73,12 +71,12 @@ class Site:
 
     def definitions(self, gpus: Sequence[int]) -> dg.Definitions:
         return dg.Definitions(
-            assets=[patient_embeddings_asset(self.study)],
-            asset_checks=[vectors_check(self.study)],
+            assets=embeddings.assets(self.study),
+            asset_checks=embeddings.asset_checks(self.study),
             jobs=[
                 dg.define_asset_job(jobs.EMBEDDINGS, dg.AssetSelection.assets("patient_embeddings"))
             ],
-            sensors=[embedding_gpu_sensor(self.study)],
+            sensors=sensors.sensors(self.study),
             resources=self.resources(gpus),
             executor=dg.in_process_executor,
         )
@@ -164,7 +162,7 @@ def keys(site: Site) -> list[str]:
 
 
 def test_it_is_off_until_somebody_starts_it(small_study: Study) -> None:
-    sensor = embedding_gpu_sensor(small_study)
+    (sensor,) = sensors.sensors(small_study)
     assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
     assert sensor.job_name == "embeddings"
 

@@ -18,10 +18,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from learn_assets.commands.answer import as_json
 from learn_assets.definitions import build_definitions
+from learn_assets.defs import subtype_clusters, subtypes
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.runner import StageOutcome, materialize_study
-from learn_assets.defs.subtype_clusters import cluster_assets, cluster_checks
-from learn_assets.defs.subtypes import discharge_assets
 from learn_assets.defs.subtypes_stages import cluster_runs, data_runs, result_runs
 from learn_assets.lake import Lake
 from learn_assets.study.subtypes import SEXES, SubtypeStudy, SyntheticDischarges
@@ -227,7 +226,11 @@ def test_one_sex_can_be_materialized_alone(copied_clusters: MadeClusters) -> Non
     lake.path("disease_weights", "F").unlink()
     resource = LakeResource(study_name=study.name, home=str(study.lake.home))
     result = dg.materialize(
-        [*discharge_assets(study), *cluster_assets(study), *cluster_checks(study)],
+        [
+            *subtypes.subtype_assets(study),
+            *subtype_clusters.subtype_assets(study),
+            *subtype_clusters.subtype_asset_checks(study),
+        ],
         partition_key="F",
         selection=["disease_weights"],
         resources={"lake": resource},

@@ -8,7 +8,7 @@ import pytest
 
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.terminal import failure_paragraphs
-from learn_assets.defs.vocabulary import vocabulary_checks
+from learn_assets.defs.vocabulary import asset_checks
 from learn_assets_tests.defs.made import MadeStudy, tiny_study
 
 
@@ -44,7 +44,7 @@ def test_too_few_descriptions_say_how_few_and_what_to_do(copied: MadeStudy) -> N
     coverage = strict.lake.read("description_coverage")
     half = coverage.with_columns(described=pl.col("records") // 2)
     strict.lake.write("description_coverage", half)
-    (check,) = vocabulary_checks(strict.study)
+    (check,) = asset_checks(strict.study)
     with strict.active():
         found = check(LakeResource(study_name=strict.study.name, home=str(strict.home)))
     assert isinstance(found, dg.AssetCheckResult)

@@ -13,7 +13,7 @@ import pytest
 
 from learn_assets import __main__ as command_line
 from learn_assets.defs.stages import cell_runs, transfer_runs
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.study.windows import Window
 from learn_assets_tests.defs.made import (
     ENCODER,

@@ -10,6 +10,13 @@ import pytest
 from scipy.special import logit
 from scipy.stats import norm
 
+from learn_assets.analyses.genetics.computation import genetic_stratification
+from learn_assets.analyses.severe_outcomes.computation import (
+    OutcomeOptions,
+    SevereOutcomeTables,
+    severe_outcome_estimates,
+)
+from learn_assets.analyses.transfer.computation import transfer_predictions
 from learn_assets.evaluation.comparison import (
     Contrast,
     ModelName,
@@ -17,13 +24,6 @@ from learn_assets.evaluation.comparison import (
     delong_test,
     paired_scores,
 )
-from learn_assets.evaluation.genetics import genetic_stratification
-from learn_assets.evaluation.severe_outcomes import (
-    OutcomeOptions,
-    SevereOutcomeTables,
-    severe_outcome_estimates,
-)
-from learn_assets.evaluation.transfer import transfer_predictions
 from learn_assets.modeling.pipeline import Cell, cross_validate_cell, train_cell
 from learn_assets.statistics.discrimination import Interval, auroc
 from learn_assets.study import LearnerName

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from scipy.special import expit
 
-from learn_assets.evaluation.severe_outcomes import SevereOutcomeTables
+from learn_assets.analyses.severe_outcomes.computation import SevereOutcomeTables
 from learn_assets.synthetic.patients import GENETIC_WEIGHT, NEVER, Effects, draw_block
 
 FOLDS = 5

@@ -25,7 +25,7 @@ from learn_assets.reporting.comparison_words import (
     comparisons_table,
     sentence,
 )
-from learn_assets.schemas import empty_frame, schema_of
+from learn_assets.schemas.registry import empty_frame, schema_of
 from learn_assets.statistics.discrimination import auroc, average_precision
 from learn_assets.statistics.resampling import auroc_statistic, resampled_statistics
 

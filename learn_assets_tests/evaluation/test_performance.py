@@ -11,7 +11,7 @@ from learn_assets.evaluation.performance import (
     curves,
     performance,
 )
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 
 
 def predictions(patients: int = 300, cases: int = 90, seed: int = 0) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from learn_assets.modeling.cross_validation import (
 from learn_assets.modeling.features import DuplicatePatientError, FeatureBlocks
 from learn_assets.modeling.leakage import LeakError
 from learn_assets.modeling.pipeline import build_cell
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.statistics.discrimination import auroc
 from learn_assets.study import LearnerName
 from learn_assets_tests.modeling.site import SMALL, cell_tables, fit_preprocessing_on_everyone

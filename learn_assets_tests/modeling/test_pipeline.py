@@ -16,7 +16,7 @@ from learn_assets.modeling.pipeline import (
     risk_scores,
     train_cell,
 )
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets_tests.modeling.site import ENCODER, SMALL, cell_tables
 
 PROTOCOL = replace(SMALL, learners=("elastic_net",))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from learn_assets.evaluation.transfer import transfer_predictions
+from learn_assets.analyses.transfer.computation import transfer_predictions
 from learn_assets.modeling import cross_validation as module
 from learn_assets.modeling.arrays import FloatMatrix, Labels
 from learn_assets.modeling.autoencoder import fit_autoencoder

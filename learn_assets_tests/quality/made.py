@@ -9,7 +9,7 @@ from datetime import date
 import polars as pl
 
 from learn_assets.lake import Lake
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 
 PATIENTS = 240
 YEARS = range(2015, 2020)

@@ -19,7 +19,7 @@ from learn_assets.quality.assessment import measured
 from learn_assets.quality.codes import FORMS, OF_ONE_SEX
 from learn_assets.quality.counting import records_by
 from learn_assets.quality.months import MonthlyRecords
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets_tests.quality.made import EVENTS
 
 MINIMUM = 5

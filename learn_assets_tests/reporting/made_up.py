@@ -8,22 +8,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from learn_assets.evaluation.comparison import compare_models, planned_contrasts
-from learn_assets.evaluation.genetics import genetic_stratification
-from learn_assets.evaluation.net_benefit import net_benefit
-from learn_assets.evaluation.performance import performance
-from learn_assets.evaluation.severe_outcomes import (
+from learn_assets.analyses.genetics.computation import genetic_stratification
+from learn_assets.analyses.net_benefit.computation import net_benefit
+from learn_assets.analyses.severe_outcomes.computation import (
     OutcomeOptions,
     SevereOutcomeTables,
     severe_outcome_estimates,
 )
-from learn_assets.evaluation.site_holdout import SUMMARIZED
-from learn_assets.evaluation.subgroups import (
-    SubgroupOptions,
-    subgroup_attributes,
-    subgroup_performance,
-)
-from learn_assets.evaluation.time_to_event import time_to_event_performance
+from learn_assets.analyses.site_holdout.computation import SUMMARIZED
+from learn_assets.analyses.subgroups.computation import SubgroupOptions, subgroup_performance
+from learn_assets.analyses.time_to_event.computation import time_to_event_performance
+from learn_assets.evaluation.comparison import compare_models, planned_contrasts
+from learn_assets.evaluation.patient_groups import subgroup_attributes
+from learn_assets.evaluation.performance import performance
 from learn_assets.lake import Lake
 from learn_assets.modeling.protocol import ModelingProtocol
 from learn_assets.schemas.registry import empty_frame

@@ -8,7 +8,7 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from learn_assets.schemas import TABLES, empty_frame, schema_of
+from learn_assets.schemas.registry import TABLES, empty_frame, schema_of
 from learn_assets.validation.contracts import CheckFailure, check_table
 
 SECRET = "SECRET-VALUE"

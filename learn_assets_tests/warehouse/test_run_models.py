@@ -14,7 +14,7 @@ import pytest
 
 from learn_assets import warehouse
 from learn_assets.lake import Lake, MissingTableError
-from learn_assets.schemas import TABLES as CONTRACTS
+from learn_assets.schemas.registry import TABLES as CONTRACTS
 from learn_assets.study.windows import Window
 from learn_assets.validation.contracts import check_table
 from learn_assets.warehouse import (

@@ -54,3 +54,10 @@ def a_model_a_feature_set(frame: pl.DataFrame, learner: str) -> list[ModelName]:
         if model.feature_set not in chosen or model.learner == learner:
             chosen[model.feature_set] = model
     return list(chosen.values())
+
+
+def ranked_feature_sets(frame: pl.DataFrame) -> list[str]:
+    """Return the feature sets of a table, simplest first."""
+    return sorted(
+        frame["feature_set"].unique().to_list(), key=lambda name: (feature_set_rank(name), name)
+    )

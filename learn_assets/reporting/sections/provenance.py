@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from learn_assets import __version__
 from learn_assets.code_closure import code_digest
+from learn_assets.discovery import modules, parts
 from learn_assets.provenance import CELL_CODE, DATA_CODE, SENSITIVITY_CODE, TRANSFER_CODE
 from learn_assets.reporting.context import StudyContext
 from learn_assets.reporting.document import (
@@ -26,7 +27,7 @@ from learn_assets.reporting.document import (
     Table,
 )
 from learn_assets.reporting.values import words
-from learn_assets.schemas.registry import on_page
+from learn_assets.schemas.registry import RESULTS, analyses_of, on_page
 from learn_assets.study import Study, SyntheticSource
 from learn_assets.study.windows import Window
 from learn_assets.warehouse import project_fingerprint
@@ -34,7 +35,7 @@ from learn_assets.warehouse import project_fingerprint
 # The page names the code of all that it shows.
 REPORT_CODE = (
     *DATA_CODE, *CELL_CODE, *SENSITIVITY_CODE, *TRANSFER_CODE,
-    "defs.leaderboards", "defs.study_report",
+    *analyses_of(RESULTS), "defs.study_report", *modules(parts("section")),
 )  # fmt: skip
 _PACKAGES = (
     "dagster", "dbt-core", "dbt-duckdb", "duckdb", "polars", "pandera", "great-expectations",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.subtypes.language.fitting import Fit
 
 

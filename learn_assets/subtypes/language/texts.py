@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from learn_assets.digests import digest_of
 from learn_assets.lake import Lake, TableStamp
-from learn_assets.schemas import empty_frame
+from learn_assets.schemas.registry import empty_frame
 from learn_assets.subtypes.description_vectors import NO_DESCRIPTION
 
 SEPARATOR = "; "

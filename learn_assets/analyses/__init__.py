@@ -1,0 +1,1 @@
+"""Analyses: one folder each, found by where it lies; CONTRIBUTING.md says what is in one."""

@@ -1,0 +1,1 @@
+"""Champion: which models are in force, kept or replaced on paired evidence."""

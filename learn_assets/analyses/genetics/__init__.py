@@ -1,0 +1,1 @@
+"""Genetics: what a genetic score adds to the clinical one."""

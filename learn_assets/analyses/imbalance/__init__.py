@@ -1,0 +1,1 @@
+"""Imbalance: what treating rare cases otherwise does to ranks and probabilities."""

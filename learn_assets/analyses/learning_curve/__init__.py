@@ -1,0 +1,1 @@
+"""Learning curve: what more training patients would bring."""

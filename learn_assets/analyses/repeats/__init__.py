@@ -1,0 +1,1 @@
+"""Repeats: how much results depend on who falls into which fold."""

@@ -1,0 +1,1 @@
+"""Severe outcomes: what the score says of outcomes beyond the study's own."""

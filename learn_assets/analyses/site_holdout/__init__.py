@@ -1,0 +1,1 @@
+"""Site hold-out: models of all other institutions of a network at each one."""

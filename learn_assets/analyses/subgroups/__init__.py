@@ -1,0 +1,1 @@
+"""Subgroups: how models do for women and men, age bands and races."""

@@ -1,0 +1,1 @@
+"""Temporal validation: models of earlier patients on later ones."""
