@@ -31,7 +31,8 @@ class OmopTable:
     """One table: what SQL reads it from, its columns (lower case -> as named), and its name.
 
     `label` is what `source_file` says; `row_number` is the SQL that numbers its rows from the
-    source; `rows_before` counts leading rows that are no data; `malformed` holds unreadable lines.
+    source; `rows_before` counts leading rows that are no data; `malformed` holds unreadable lines;
+    `decimals` names the columns (lower case) of type DECIMAL, whose digits are all there.
     """
 
     relation: str
@@ -40,6 +41,7 @@ class OmopTable:
     row_number: str = "row_number() OVER ()"
     rows_before: int = 0
     malformed: pl.DataFrame | None = None
+    decimals: frozenset[str] = frozenset()
 
 
 class OmopDatabase:
@@ -132,7 +134,9 @@ class OmopDatabase:
         described = self.connection.execute(f"DESCRIBE SELECT * FROM {table.relation}").fetchall()
         names = [str(row[0]) for row in described]
         if not all(_NAMELESS.fullmatch(name) for name in names):
-            return replace(table, columns={name.lower(): name for name in names})
+            decimals = (str(row[0]).lower() for row in described if str(row[1])[:7] == "DECIMAL")
+            columns = {name.lower(): name for name in names}
+            return replace(table, columns=columns, decimals=frozenset(decimals))
         # Some exports load an empty CSV as one row that holds the header.
         header = self.connection.execute(f"SELECT * FROM {table.relation} LIMIT 1").fetchone()
         promoted = {
@@ -142,12 +146,17 @@ class OmopDatabase:
 
 
 def text_of(table: OmopTable, column: str) -> str:
-    """Return SQL that reads a column as text, empty text as NULL, ids without a float's `.0`."""
+    """Return SQL that reads a column as text, empty text as NULL, ids without decimals of 0.
+
+    An id with more digits than a float holds keeps its `.0`, which tells that it may be wrong.
+    """
     if column not in table.columns:
         return "CAST(NULL AS VARCHAR)"
     # An empty field of a CSV file is the NULL of a database.
     text = f"""nullif(trim(CAST("{table.columns[column]}" AS VARCHAR)), '')"""
-    return f"regexp_replace({text}, '\\.0$', '')" if column.endswith("_id") else text
+    digits = "{1,}" if column in table.decimals else "{1,15}"
+    whole = f"^([+-]?[0-9]{digits})\\.0+$"
+    return f"regexp_replace({text}, '{whole}', '\\1')" if column.endswith("_id") else text
 
 
 def id_of(table: OmopTable, column: str) -> str:

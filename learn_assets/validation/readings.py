@@ -19,6 +19,7 @@ from learn_assets.validation.reasons import Reason, Rule, first_broken
 
 # More days than any calendar of a living person has.
 _MOST_DAYS = 100_000
+_IDS = ("patient_id", "encounter_id")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFram
     if "code_system" in cells.columns:
         written = cells.get_column("code_system")
         cells = cells.with_columns(setting.code_systems.column(written))
+    ids = [name for name in _IDS if name in cells.columns]
+    cells = cells.with_columns(values.identifiers(cells.get_column(name)) for name in ids)
     cells = cells.rename(lambda name: f"cell {name}")
     canonical = cells.select(
         expression.alias(f"made {name}") for name, expression in reading.columns.items()

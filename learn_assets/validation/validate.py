@@ -16,8 +16,10 @@ import polars as pl
 
 from learn_assets.lake import Lake
 from learn_assets.schemas import empty_frame
+from learn_assets.sources.files import SourceError
 from learn_assets.sources.sink import ParquetSink
 from learn_assets.study import Study
+from learn_assets.validation import values
 from learn_assets.validation.buckets import ROWS_A_BUCKET, Buckets, bucket_count, cut_points
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.cohort_columns import assert_cohort_columns
@@ -80,8 +82,8 @@ def validate_table(
 
     `cohort_table` also writes `cohort_feature`. A date after `today` (the current UTC day) is in
     the future. Event tables need the table `patient`; MissingTableError says so. A supplied cohort
-    table needs the columns its rules read, or MissingCohortColumnError. RowAccountError when a row
-    got lost or doubled.
+    table needs the columns its rules read, or MissingCohortColumnError. SourceError when patients'
+    ids have lost digits, RowAccountError when a row got lost or doubled.
     """
     validation = Validation(
         raw=RawTable(lake, table),
@@ -130,6 +132,8 @@ def _key_batches(raw: RawTable, rules: TableRules) -> Iterator[pl.DataFrame]:
 def _judge_rows(frame: pl.DataFrame, validation: Validation) -> pl.DataFrame:
     """Return the rows that break no rule of their own, canonical, and note the others."""
     reading = validation.rules.reading(validation.setting)
+    if "patient_id" in reading.cells:
+        assert_ids_are_whole(frame)
     text = frame.select(validation.raw.text_columns)
     hashes = [text.hash_rows(seed=seed).alias(name) for seed, name in enumerate(_HASH, start=1)]
     judged = read(frame, reading, validation.setting).with_columns(
@@ -138,6 +142,18 @@ def _judge_rows(frame: pl.DataFrame, validation: Validation) -> pl.DataFrame:
     passed = _passed(judged, reading.rules, validation)
     validation.counted.update({name: passed.get_column(name).sum() for name in reading.counted})
     return passed.drop(*reading.counted)
+
+
+def assert_ids_are_whole(frame: pl.DataFrame) -> None:
+    """Raise SourceError, with file and line, when an id of a raw table has lost its last digits."""
+    lost = frame.filter(values.has_lost_digits(pl.col("patient_id").str.strip_chars()))
+    if not lost.is_empty():
+        file, line = lost.row(0, named=True)["source_file"], lost.item(0, "source_row")
+        raise SourceError(
+            f"{file}, line {line}: the patient id is in scientific notation or came through a "
+            "floating-point number, so its last digits are lost and people would be merged; export "
+            "ids as text, and do not save the file from a spreadsheet"
+        )
 
 
 def _judge_bucket(bucket: pl.DataFrame, validation: Validation) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Text to values: empty cells, dates, numbers, flags, sex. Expressions over raw text columns."""
+"""Text to values: empty cells, ids, dates, numbers, flags, sex; expressions over text columns."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from learn_assets.validation.reasons import Reason, Rule
 
 # How exports write an empty cell. A code or id is never one of these words.
 EMPTY_WORDS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
+
+# "1.00E+12", "1e+16": a spreadsheet or a float has put an exponent for the last digits. Ids that
+# happen to hold an E between digits, such as hexadecimal ones, have neither point nor sign.
+_EXPONENT = r"^[+-]?(?:\d+[.,]\d+[eE][+-]?\d+|\d+[eE]\+\d+)$"
+_WHOLE_FLOAT = r"^([+-]?\d+)\.0+$"
+_THOUSANDS = r"^\d{1,3}(?:[,' \u00A0\u202F]\d{3})+$"
+_SEPARATORS = r"[,' \u00A0\u202F]"
+_ODD_ID = r"[.,' \u00A0\u202F+]"
+# From here on two whole numbers may be one float.
+_LARGEST_EXACT = 2.0**53
 
 _DAY = r"^(\d{4})[-/]?(\d{2})[-/]?(\d{2})(?:\.0+)?(?:[ T]\d{1,2}:\d{2}.*)?$"
 _MONTH = r"^(\d{4})[-/]?(\d{2})(?:\.0+)?$"
@@ -43,6 +53,40 @@ def cleaned(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
 
 def _nothing(name: str) -> pl.Expr:
     return pl.lit(None, pl.String).alias(name)
+
+
+def identifiers(written: pl.Series) -> pl.Series:
+    """Return ids in their one spelling: without a float's `.0` and without thousands separators.
+
+    An id whose digits are lost (`has_lost_digits`) stays as it is.
+    """
+    # Nearly every column is in order, and one look is cheaper than three.
+    if not written.str.contains(_ODD_ID).any():
+        return written
+    text = pl.col(written.name)
+    whole = text.str.extract(_WHOLE_FLOAT)
+    exact = whole.cast(pl.Float64, strict=False).abs() < _LARGEST_EXACT
+    return (
+        written.to_frame()
+        .select(
+            pl.when(exact)
+            .then(whole)
+            .when(text.str.contains(_THOUSANDS))
+            .then(text.str.replace_all(_SEPARATORS, ""))
+            .otherwise(text)
+            .alias(written.name)
+        )
+        .to_series()
+    )
+
+
+def has_lost_digits(text: pl.Expr) -> pl.Expr:
+    """Say whether an id or code went through a number that does not hold all of its digits.
+
+    Two such ids may be equal though they were not.
+    """
+    inexact = text.str.extract(_WHOLE_FLOAT).cast(pl.Float64, strict=False).abs() >= _LARGEST_EXACT
+    return (text.str.contains(_EXPONENT) | inexact).fill_null(value=False)
 
 
 def day(text: pl.Expr) -> pl.Expr:
