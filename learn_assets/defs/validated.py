@@ -18,11 +18,13 @@ EVENT_TABLES = ("diagnosis", "procedure", "medication", "lab_result")
 
 def upstream_of(table: str) -> list[str]:
     """Return the assets a validated table is made from."""
-    if table == "patient":
-        # A site without patient.csv has its demographics in the cohort table.
-        return ["raw_patient", "raw_cohort_table"]
+    dated = ["raw_patient", "raw_cohort_table", *(f"raw_{name}" for name in EVENT_TABLES)]
+    if table in ("patient", "cohort_table"):
+        # All dates of an extract tell where it ends; and a site without patient.csv has its
+        # demographics in the cohort table.
+        return dated
     if table in EVENT_TABLES:
-        return [f"raw_{table}", "patient"]
+        return [*dated, "patient"]
     return [f"raw_{table}"]
 
 

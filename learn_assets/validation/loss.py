@@ -15,8 +15,9 @@ from learn_assets.validation.reasons import Reason
 # A few bad rows are what real extracts have. More than this for one reason is a misreading.
 MOST_LOST = 0.05
 
-# A duplicate loses nothing: the same row is kept once.
-NO_LOSS = frozenset({Reason.DUPLICATE_ROW.value})
+# A duplicate loses nothing: the same row is kept once. A placeholder says how the site writes that
+# it does not know the day, not that the day was misread.
+NO_LOSS = frozenset({Reason.DUPLICATE_ROW.value, Reason.PLACEHOLDER_DATE.value})
 
 _CAUSES: dict[str, str] = {
     Reason.WRONG_COLUMN_COUNT: "rows end in a delimiter that the header lacks, or another "
@@ -28,9 +29,13 @@ _CAUSES: dict[str, str] = {
     Reason.UNKNOWN_CODE_SYSTEM: "the site spells its code systems in a way that is not known",
     Reason.MISSING_DESCRIPTION: "the column of descriptions is empty or has another name",
     Reason.MISSING_DATE: "the date column is empty, or the dates are in another column",
-    Reason.UNREADABLE_DATE: "dates are written neither YYYYMMDD nor YYYY-MM-DD",
-    Reason.IMPOSSIBLE_DATE: "day and month are exchanged, or a placeholder stands for no date",
-    Reason.FUTURE_DATE: "de-identification shifted the dates, or a placeholder stands for no date",
+    Reason.PLACEHOLDER_DATE: "the site writes a placeholder for a date that it does not know",
+    Reason.UNREADABLE_DATE: "dates are written neither YYYYMMDD nor YYYY-MM-DD, or day and month "
+    "cannot be told apart (say `dates: {order: day_first}` or `month_first`)",
+    Reason.IMPOSSIBLE_DATE: "day and month are exchanged (`dates.order`), or a placeholder stands "
+    "for no date (`dates.placeholders`)",
+    Reason.FUTURE_DATE: "de-identification shifted the dates (`dates.shifted`), a placeholder "
+    "stands for no date (`dates.placeholders`), or the extract ends later than `dates.today`",
     Reason.UNREADABLE_VALUE: "the values have another unit, format or column than expected",
     Reason.UNKNOWN_PATIENT: "patient ids are written in another way than in the patient table, or "
     "the patient table is of another extract",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 
 import polars as pl
 
@@ -16,6 +15,7 @@ from learn_assets.schemas.records import EARLIEST_DATE, LONGEST_CARE_SITE
 from learn_assets.validation import values
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.reasons import Reason, Rule, first_broken
+from learn_assets.validation.values import Calendar
 
 # More days than any calendar of a living person has.
 _MOST_DAYS = 100_000
@@ -27,7 +27,7 @@ class Setting:
     """What reading a table depends on besides its rows."""
 
     code_systems: CodeSystems
-    today: date
+    calendar: Calendar
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ _UNKNOWN_CODE_SYSTEM = Rule(
 
 def event(setting: Setting) -> Reading:
     """A coded event: diagnosis, procedure, medication, and the event part of a lab result."""
-    day = values.day(cell("date"))
+    calendar = setting.calendar
+    day = values.day(cell("date"), calendar.day_first)
     plain = ("patient_id", "code_system", "code", "encounter_id")
     return Reading(
         cells=(*plain, "date"),
@@ -119,7 +120,7 @@ def event(setting: Setting) -> Reading:
             _MISSING_CODE,
             _UNKNOWN_CODE_SYSTEM,
             Rule(Reason.MISSING_DATE, cell("date").is_null(), "date"),
-            *values.day_rules(cell("date"), made("date"), "date", today=setting.today),
+            *values.day_rules(cell("date"), made("date"), "date", calendar),
         ],
     )
 
@@ -149,25 +150,36 @@ def lab_result(setting: Setting) -> Reading:
 
 
 def patient(setting: Setting) -> Reading:
-    """Demographics; empty year of birth, race, ethnicity and death are allowed."""
+    """Demographics; empty year of birth, race, ethnicity and death are allowed.
+
+    A placeholder for no death and an impossible birth are empty and counted, so that nobody is
+    lost for them; so is a birth that de-identification moved, which is brought to an age of 90.
+    """
+    calendar = setting.calendar
     birth, death = cell("year_of_birth"), cell("death_date")
+    alive = values.is_death_placeholder(death, calendar)
     born, died = made("year_of_birth"), made("death_date")
     return Reading(
         cells=("patient_id", "sex", "year_of_birth", "race", "ethnicity", "death_date"),
         columns={
             "patient_id": cell("patient_id"),
             "sex": values.sex(cell("sex")),
-            "year_of_birth": values.year_of_birth(birth),
+            "year_of_birth": values.year_of_birth(birth, calendar),
             "race": cell("race"),
             "ethnicity": cell("ethnicity"),
-            "death_date": values.death_day(death),
+            "death_date": pl.when(~alive).then(values.death_day(death, calendar.day_first)),
         },
         rules=[
             _MISSING_PATIENT,
-            *values.year_of_birth_rules(birth, "year_of_birth", today=setting.today),
-            *values.death_rules(death, died, "death_date", today=setting.today),
+            *values.year_of_birth_rules(birth, "year_of_birth", calendar),
+            *values.death_rules(death, died, "death_date", calendar),
             Rule(Reason.BEFORE_BIRTH, died.dt.year() < born, "death_date"),
         ],
+        counted={
+            "deaths_that_are_placeholders": alive,
+            "births_of_people_over_89": values.is_older_than_89(birth, calendar),
+            "births_that_are_impossible": values.is_impossible_birth(birth, calendar),
+        },
     )
 
 
@@ -195,28 +207,33 @@ def cohort_table(setting: Setting) -> Reading:
     offsets = ("days_first_event", "days_last_event", "days_till_sle_new")
     dates = ("date_sle_new", "date_rd_new")
     flags = ("diagnosis_dile", "diagnosis_cancer")
+    calendar = setting.calendar
     index, birth, age = cell("iDate"), cell("yob"), cell("age_at_ANAp")
-    index_day, till = values.day(index), _days_after_index("days_till_sle_new")
+    index_day = values.day(index, calendar.day_first)
+    offset_days = {name: _days_after(index_day, name) for name in offsets}
     return Reading(
         cells=("patient_id", "sex", "iDate", "yob", "age_at_ANAp", *offsets, *dates, *flags),
         columns={
             "patient_id": cell("patient_id"),
             "sex": values.sex(cell("sex")),
-            "year_of_birth": values.year_of_birth(birth),
+            "year_of_birth": values.year_of_birth(birth, calendar),
             "age_at_index": values.number(age),
             "index_date": index_day,
-            "first_record_date": _days_after_index("days_first_event"),
-            "last_record_date": _days_after_index("days_last_event"),
-            "outcome_date": pl.coalesce(till, values.day(cell("date_sle_new"))),
-            "other_rheumatic_disease_date": values.day(cell("date_rd_new")),
+            "first_record_date": offset_days["days_first_event"],
+            "last_record_date": offset_days["days_last_event"],
+            "outcome_date": pl.coalesce(
+                offset_days["days_till_sle_new"],
+                values.optional_day(cell("date_sle_new"), calendar),
+            ),
+            "other_rheumatic_disease_date": values.optional_day(cell("date_rd_new"), calendar),
             "drug_induced_lupus": values.flag(cell("diagnosis_dile")),
             "cancer": values.flag(cell("diagnosis_cancer")),
         },
         rules=[
             _MISSING_PATIENT,
             Rule(Reason.MISSING_DATE, index.is_null(), "iDate"),
-            *values.day_rules(index, made("index_date"), "iDate", today=setting.today),
-            *values.year_of_birth_rules(birth, "yob", today=setting.today),
+            *values.day_rules(index, made("index_date"), "iDate", calendar),
+            *values.year_of_birth_rules(birth, "yob", calendar),
             Rule(
                 Reason.BEFORE_BIRTH,
                 made("index_date").dt.year() < made("year_of_birth"),
@@ -224,33 +241,42 @@ def cohort_table(setting: Setting) -> Reading:
             ),
             values.number_rule(age, "age_at_ANAp"),
             Rule(Reason.UNREADABLE_VALUE, ~made("age_at_index").is_between(0, 130), "age_at_ANAp"),
-            *(rule for name in offsets for rule in _offset_rules(name, today=setting.today)),
             *(
                 rule
-                for name in dates
-                for rule in values.day_rules(
-                    cell(name), values.day(cell(name)), name, today=setting.today
-                )
+                for name, day in offset_days.items()
+                for rule in _offset_rules(name, day, calendar)
             ),
+            *(rule for name in dates for rule in _optional_day_rules(name, calendar)),
             *(values.flag_rule(cell(name), name) for name in flags),
         ],
     )
 
 
-def _days_after_index(offset: str) -> pl.Expr:
+def _days_after(index_day: pl.Expr, offset: str) -> pl.Expr:
     days = values.number(cell(offset)).round(0)
     countable = pl.when(days.abs() <= _MOST_DAYS).then(days).cast(pl.Int64)
-    return (values.day(cell("iDate")) + pl.duration(days=countable)).cast(pl.Date)
+    return (index_day + pl.duration(days=countable)).cast(pl.Date)
 
 
-def _offset_rules(offset: str, *, today: date) -> list[Rule]:
+def _offset_rules(offset: str, day: pl.Expr, calendar: Calendar) -> list[Rule]:
     """Return the rules of a number of days from the index date: it leads to a possible day."""
-    day = _days_after_index(offset)
     return [
         values.number_rule(cell(offset), offset),
         Rule(Reason.IMPOSSIBLE_DATE, cell(offset).is_not_null() & day.is_null(), offset),
         Rule(Reason.IMPOSSIBLE_DATE, day < EARLIEST_DATE, offset),
-        Rule(Reason.FUTURE_DATE, day > today, offset),
+        Rule(Reason.FUTURE_DATE, day > pl.lit(calendar.last_day, pl.Date), offset),
+    ]
+
+
+def _optional_day_rules(name: str, calendar: Calendar) -> list[Rule]:
+    """Return the rules of a date that may be absent; its placeholders break none."""
+    day = values.day(cell(name), calendar.day_first)
+    rules = values.day_rules(cell(name), day, name, calendar)
+    known = ~values.is_placeholder(day, calendar)
+    return [
+        Rule(rule.reason, known & rule.broken, name)
+        for rule in rules
+        if rule.reason is not Reason.PLACEHOLDER_DATE
     ]
 
 

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     UNKNOWN_CODE_SYSTEM = "unknown_code_system"
     MISSING_DESCRIPTION = "missing_description"
     MISSING_DATE = "missing_date"
+    PLACEHOLDER_DATE = "placeholder_date"
     UNREADABLE_DATE = "unreadable_date"
     IMPOSSIBLE_DATE = "impossible_date"
     FUTURE_DATE = "future_date"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +20,7 @@ from learn_assets.sources.sink import ParquetSink
 from learn_assets.study import Study
 from learn_assets.validation import values
 from learn_assets.validation.buckets import ROWS_A_BUCKET, Buckets, bucket_count, cut_points
+from learn_assets.validation.calendar import calendar_of
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.cohort_columns import assert_cohort_columns
 from learn_assets.validation.cohort_features import write_cohort_features
@@ -75,20 +75,20 @@ def validate_table(
     lake: Lake,
     table: str,
     *,
-    today: date | None = None,
     rows_a_bucket: int = ROWS_A_BUCKET,
 ) -> ValidationReport:
     """Write `<table>` (sorted by patient, date, source order) and `<table>_quarantine`.
 
-    `cohort_table` also writes `cohort_feature`. A date after `today` (the current UTC day) is in
-    the future. Event tables need the table `patient`; MissingTableError says so. A supplied cohort
-    table needs the columns its rules read, or MissingCohortColumnError. SourceError when patients'
-    ids have lost digits, RowAccountError when a row got lost or doubled.
+    `cohort_table` also writes `cohort_feature`. What is in the future, or stands for no date, is
+    told by the raw tables that are in the lake (`calendar_of`). Event tables need the table
+    `patient`; MissingTableError says so. A supplied cohort table needs the columns its rules read,
+    or MissingCohortColumnError. SourceError when patients' ids have lost digits, or when dates must
+    have been shifted and the study does not say so. RowAccountError when a row got lost or doubled.
     """
     validation = Validation(
         raw=RawTable(lake, table),
         rules=TABLE_RULES[table],
-        setting=Setting(CodeSystems.of(study), today or datetime.now(UTC).date()),
+        setting=Setting(CodeSystems.of(study), calendar_of(study, lake)),
         rows_a_bucket=rows_a_bucket,
     )
     if table == "cohort_table":

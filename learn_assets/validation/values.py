@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 
 from learn_assets.schemas.records import EARLIEST_BIRTH, EARLIEST_DATE
 from learn_assets.validation.reasons import Reason, Rule
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """What is known of an extract's dates as a whole.
+
+    first_year: of the day before which 5 of 100 records were made; None without records.
+    last_day: a later date is in the future; None: no date is. placeholders: days that stand for no
+    date. day_first: whether 03/04/2014 is in April; None: nobody knows.
+    """
+
+    first_year: int | None = None
+    last_day: date | None = None
+    placeholders: tuple[date, ...] = ()
+    day_first: bool | None = None
+
 
 # How exports write an empty cell. A code or id is never one of these words.
 EMPTY_WORDS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
@@ -24,8 +41,12 @@ _ODD_ID = r"[.,' \u00A0\u202F+]"
 _LARGEST_EXACT = 2.0**53
 
 _DAY = r"^(\d{4})[-/]?(\d{2})[-/]?(\d{2})(?:\.0+)?(?:[ T]\d{1,2}:\d{2}.*)?$"
+_SLASHED = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:[ T]\d{1,2}:\d{2}.*)?$"
 _MONTH = r"^(\d{4})[-/]?(\d{2})(?:\.0+)?$"
 _YEAR = r"^(\d{4})(?:\.0+)?$"
+# MIMIC-III puts the birth of people older than 89 at 300 years before their first admission.
+_LEAST_MOVED, _MOST_MOVED = 250, 400
+_YEARS_ADDED = 210
 _FEMALE = ("F", "FEMALE", "WOMAN")
 _MALE = ("M", "MALE", "MAN")
 # "<80", "<= 1:80", "less than 0.5": the text begins with what the result is below.
@@ -89,28 +110,60 @@ def has_lost_digits(text: pl.Expr) -> pl.Expr:
     return (text.str.contains(_EXPONENT) | inexact).fill_null(value=False)
 
 
-def day(text: pl.Expr) -> pl.Expr:
-    """Return the calendar day of YYYYMMDD or ISO text (a time of day is dropped), else null."""
+def slashed(text: pl.Expr) -> pl.Expr:
+    """Return the first and second number of 03/04/2014 as a struct, null where it is not so."""
+    parts = text.str.extract_groups(_SLASHED).struct
+    return pl.struct(
+        parts.field("1").cast(pl.Int32).alias("first"),
+        parts.field("2").cast(pl.Int32).alias("second"),
+    ).alias("text")
+
+
+def day(text: pl.Expr, day_first: bool | None = None) -> pl.Expr:
+    """Return the calendar day of YYYYMMDD or ISO text (a time of day is dropped), else null.
+
+    day_first: how 03/04/2014 is read, in either order, or not at all (None).
+    """
     # The parser alone would read seven digits as a day of one digit.
     digits = pl.when(text.str.contains(_DAY)).then(text.str.replace(_DAY, "${1}${2}${3}"))
-    return digits.str.to_date("%Y%m%d", strict=False)
+    written = digits.str.to_date("%Y%m%d", strict=False)
+    if day_first is None:
+        return written
+    ordered = text.str.replace(_SLASHED, "${3}-${2}-${1}" if day_first else "${3}-${1}-${2}")
+    other = pl.when(text.str.contains(_SLASHED)).then(ordered)
+    return pl.coalesce(written, other.str.to_date("%Y-%m-%d", strict=False))
 
 
-def day_rules(text: pl.Expr, value: pl.Expr, column: str, *, today: date) -> list[Rule]:
+def day_rules(text: pl.Expr, value: pl.Expr, column: str, calendar: Calendar) -> list[Rule]:
     """Return the rules of a date column and its `day`: readable, possible, not future.
 
     An empty cell breaks none of them.
     """
     unread = text.is_not_null() & value.is_null()
+    form = text.str.contains(_DAY)
+    if calendar.day_first is not None:
+        form = form | text.str.contains(_SLASHED)
     return [
-        Rule(Reason.UNREADABLE_DATE, unread & ~text.str.contains(_DAY), column),
+        Rule(Reason.PLACEHOLDER_DATE, is_placeholder(value, calendar), column),
+        Rule(Reason.UNREADABLE_DATE, unread & ~form, column),
         Rule(Reason.IMPOSSIBLE_DATE, unread, column),
         Rule(Reason.IMPOSSIBLE_DATE, value < EARLIEST_DATE, column),
-        Rule(Reason.FUTURE_DATE, value > today, column),
+        Rule(Reason.FUTURE_DATE, value > pl.lit(calendar.last_day, pl.Date), column),
     ]
 
 
-def death_day(text: pl.Expr) -> pl.Expr:
+def is_placeholder(value: pl.Expr, calendar: Calendar) -> pl.Expr:
+    """Say whether a day stands for no date."""
+    return value.is_in(calendar.placeholders).fill_null(value=False)
+
+
+def optional_day(text: pl.Expr, calendar: Calendar) -> pl.Expr:
+    """Return the day of a date that may be absent; a placeholder is absent."""
+    value = day(text, calendar.day_first)
+    return pl.when(~is_placeholder(value, calendar)).then(value)
+
+
+def death_day(text: pl.Expr, day_first: bool | None = None) -> pl.Expr:
     """Return the day of death; of a month or year alone, its last day, so no event is lost."""
     month = text.str.replace(_MONTH, "${1}${2}01").str.to_date("%Y%m%d", strict=False)
     year = text.str.replace(_YEAR, "${1}1231").str.to_date("%Y%m%d", strict=False)
@@ -119,34 +172,82 @@ def death_day(text: pl.Expr) -> pl.Expr:
         .then(month.dt.month_end())
         .when(text.str.contains(_YEAR))
         .then(year)
-        .otherwise(day(text))
+        .otherwise(day(text, day_first))
     )
 
 
-def death_rules(text: pl.Expr, value: pl.Expr, column: str, *, today: date) -> list[Rule]:
-    """Return the rules of a date of death, which may be a month (YYYYMM) or a year."""
-    readable = text.str.contains(_DAY) | text.str.contains(_MONTH) | text.str.contains(_YEAR)
+def is_death_placeholder(text: pl.Expr, calendar: Calendar) -> pl.Expr:
+    """Say whether a date of death, or the month alone of one, stands for no date."""
+    written = death_day(text, calendar.day_first)
+    months = sorted({(day.year, day.month) for day in calendar.placeholders})
+    of_month = pl.any_horizontal(
+        pl.lit(value=False),
+        *((written.dt.year() == year) & (written.dt.month() == month) for year, month in months),
+    )
+    whole = is_placeholder(written, calendar)
+    return (whole | (text.str.contains(_MONTH) & of_month)).fill_null(value=False)
+
+
+def death_rules(text: pl.Expr, value: pl.Expr, column: str, calendar: Calendar) -> list[Rule]:
+    """Return the rules of a date of death, which may be a month (YYYYMM) or a year.
+
+    A placeholder breaks none: who has it is alive.
+    """
+    written = death_day(text, calendar.day_first)
+    known = ~is_death_placeholder(text, calendar)
+    form = text.str.contains(_DAY) | text.str.contains(_MONTH) | text.str.contains(_YEAR)
+    if calendar.day_first is not None:
+        form = form | text.str.contains(_SLASHED)
     # The last day of the running month or year lies ahead without being wrong.
-    latest = date(today.year, 12, 31)
+    latest = calendar.last_day and date(calendar.last_day.year, 12, 31)
     return [
-        Rule(Reason.UNREADABLE_DATE, ~readable, column),
-        Rule(Reason.IMPOSSIBLE_DATE, readable & value.is_null(), column),
-        Rule(Reason.IMPOSSIBLE_DATE, value < EARLIEST_DATE, column),
-        Rule(Reason.FUTURE_DATE, value > latest, column),
+        Rule(Reason.UNREADABLE_DATE, ~form, column),
+        Rule(Reason.IMPOSSIBLE_DATE, form & written.is_null(), column),
+        Rule(Reason.IMPOSSIBLE_DATE, known & (written < EARLIEST_DATE), column),
+        Rule(Reason.FUTURE_DATE, value > pl.lit(latest, pl.Date), column),
     ]
 
 
-def year_of_birth(text: pl.Expr) -> pl.Expr:
-    """Return a four-digit year as Int32, else null."""
+def year_of_birth(text: pl.Expr, calendar: Calendar) -> pl.Expr:
+    """Return a four-digit year as Int32, else null.
+
+    Who would be 250 years old or more at the first records is of the 300 years by which some
+    de-identified extracts say `older than 89`: such a birth is moved to an age of 90. A year that
+    is impossible for another reason is not known.
+    """
+    written = _written_year(text)
+    return (
+        pl.when(is_older_than_89(text, calendar))
+        .then(written + _YEARS_ADDED)
+        .when(~is_impossible_birth(text, calendar))
+        .then(written)
+    )
+
+
+def is_older_than_89(text: pl.Expr, calendar: Calendar) -> pl.Expr:
+    """Say whether a year of birth is one that de-identification put 300 years back; never null."""
+    if calendar.first_year is None:
+        return pl.lit(value=False)
+    age = calendar.first_year - _written_year(text)
+    return age.is_between(_LEAST_MOVED, _MOST_MOVED).fill_null(value=False)
+
+
+def is_impossible_birth(text: pl.Expr, calendar: Calendar) -> pl.Expr:
+    """Say whether a year of birth is before any person on record, and not 300 years back."""
+    early = _written_year(text) < EARLIEST_BIRTH
+    return (early & ~is_older_than_89(text, calendar)).fill_null(value=False)
+
+
+def _written_year(text: pl.Expr) -> pl.Expr:
     return text.str.extract(_YEAR).cast(pl.Int32, strict=False)
 
 
-def year_of_birth_rules(text: pl.Expr, column: str, *, today: date) -> list[Rule]:
-    """Return the rules of a year of birth: four digits, possible, not future."""
+def year_of_birth_rules(text: pl.Expr, column: str, calendar: Calendar) -> list[Rule]:
+    """Return the rules of a year of birth: four digits, not future."""
+    latest = calendar.last_day and calendar.last_day.year
     return [
         Rule(Reason.UNREADABLE_DATE, ~text.str.contains(_YEAR), column),
-        Rule(Reason.IMPOSSIBLE_DATE, year_of_birth(text) < EARLIEST_BIRTH, column),
-        Rule(Reason.FUTURE_DATE, year_of_birth(text) > today.year, column),
+        Rule(Reason.FUTURE_DATE, _written_year(text) > pl.lit(latest, pl.Int32), column),
     ]
 
 

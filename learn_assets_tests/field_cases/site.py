@@ -247,9 +247,10 @@ def load(
     study: Study, lake: Lake, tables: Iterable[str] = RAW_TABLES
 ) -> dict[str, ValidationReport]:
     """Ingest and validate tables as a run does; too many refused rows raise RowLossError."""
-    reports = {}
     for table in tables:
         ingest_table(study, lake, table)
+    reports = {}
+    for table in tables:
         report = reports[table] = validate_table(study, lake, table)
         assert_rows_kept(study, table, report.rows_in, dict(report.reasons), "quarantine")
     return reports

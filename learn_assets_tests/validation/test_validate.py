@@ -74,7 +74,7 @@ def test_the_edges_of_life_are_kept(tmp_path: Path, lake: Lake) -> None:
         ("001", "", "ICD-10-CM", "P07", "19500101"),
         # The patient died in June 2015: its last day and 60 days more.
         ("002", "", "ICD-10-CM", "I46", "20150829"),
-        ("a3", "", "ICD-10-CM", "I10", "19000101"),
+        ("a3", "", "ICD-10-CM", "I10", "19000102"),
     ]
     folder = write_extract(tmp_path / "site", diagnosis=csv_text(EVENT_HEADER, rows))
     _, report = load(trinetx_study(folder), lake, "patient", "diagnosis", today=TODAY)
@@ -127,7 +127,6 @@ def test_bad_demographics_have_their_reasons(tmp_path: Path, lake: Lake) -> None
     people = {
         ("", "F", "", "", "1950", ""): "missing_patient_id",
         ("p1", "F", "", "", "unclear", ""): "unreadable_date",
-        ("p2", "F", "", "", "1850", ""): "impossible_date",
         ("p3", "F", "", "", "2999", ""): "future_date",
         ("p4", "F", "", "", "1950", "201513"): "impossible_date",
         ("p5", "F", "", "", "1950", "1940"): "before_birth",
@@ -135,7 +134,7 @@ def test_bad_demographics_have_their_reasons(tmp_path: Path, lake: Lake) -> None
         ("001", "M", "White", "", "1951", ""): "conflicting_row",
     }
     folder = write_extract(tmp_path / "site", patients=[*PATIENTS, *people])
-    (report,) = load(trinetx_study(folder), lake, "patient")
+    (report,) = load(trinetx_study(folder), lake, "patient", today=TODAY)
     quarantine = lake.read("patient_quarantine").sort("source_row")
     assert quarantine.get_column("reason").to_list() == list(people.values())
     assert report.rows_kept == len(PATIENTS)
