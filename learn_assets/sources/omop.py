@@ -277,7 +277,9 @@ def _event_rows(batch: pl.DataFrame, events: EventTable, concepts: pl.DataFrame)
         pl.coalesce("code_system", "source_code_system").alias("code_system"),
         pl.coalesce("code", "source_code").alias("code"),
         pl.col(events.date).alias("date"),
-        pl.col(events.record_id).alias("record_id"),
+        # Without ids of records, equal rows are told apart by their place: they may differ in what
+        # is not read here, such as a dose.
+        pl.coalesce(events.record_id, pl.format("row {}", "source_row")).alias("record_id"),
         pl.col(events.concept).alias("concept_id"),
         pl.col(events.source_concept).alias("source_concept_id"),
         pl.col(events.source_value).alias("source_value"),

@@ -17,7 +17,7 @@ import polars as pl
 
 from learn_assets.duckdb_session import open_duckdb, parquet_relation
 from learn_assets.sources.delimited import Dialect, first_lines
-from learn_assets.sources.files import SourceError, SourceFile, find_files
+from learn_assets.sources.files import SourceError, SourceFile, find_files, visible_files
 from learn_assets.sources.headers import FileShape, TableLayout, file_shapes, squash
 from learn_assets.sources.raw_tables import stage_delimited
 from learn_assets.study import OmopSource
@@ -210,7 +210,7 @@ def _parquet_files(folder: Path, name: str) -> list[Path]:
         if entry.name.lower() == f"{name}.parquet" and entry.is_file():
             return [entry]
         if entry.name.lower() in (name, f"{name}.parquet") and entry.is_dir():
-            return sorted(entry.glob("*.parquet"))
+            return list(visible_files(entry, "*.parquet"))
     return []
 
 
