@@ -71,10 +71,21 @@ class LabResult(EventRecord):
     """One row a laboratory result."""
 
     value_number: pl.Float64 = pa.Field(
-        nullable=True, description="Numeric result; none of one below a limit, which its text has."
+        nullable=True, description="Numeric result; none of a titer, or of one below a limit."
     )
-    value_text: str = pa.Field(nullable=True, description="Result in words.")
+    value_text: str = pa.Field(nullable=True, description="Result in words, as sent.")
     unit: str = pa.Field(nullable=True, description="Unit as sent.")
+    said_number: pl.Float64 = pa.Field(
+        nullable=True, description="Number that the result names: of a titer its reciprocal."
+    )
+    comparator: str = pa.Field(
+        nullable=True,
+        isin=["<", "<=", ">", ">="],
+        description="How the result compares with that number; none: it is the number.",
+    )
+    word: str = pa.Field(
+        nullable=True, description="What the text says besides, in lower case: positive, speckled."
+    )
 
 
 class Terminology(Table):

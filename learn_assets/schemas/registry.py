@@ -96,6 +96,7 @@ _PROGRESSION = {
     "unmapped_codes": Declared(DATA_TABLES, derived.UnmappedCodes),
     "description_coverage": Declared(DATA_TABLES, derived.DescriptionCoverage),
     "data_quality": Declared(DATA_TABLES, quality.DataQuality),
+    "index_results": Declared(DATA_TABLES, derived.IndexResults),
     "index_events": Declared(DATA_TABLES, derived.IndexEvents, "page"),
     "exclusion_events": Declared(DATA_TABLES, derived.ExclusionEvents, "metadata"),
     "outcome_confirmation": Declared(DATA_TABLES, derived.OutcomeConfirmation, "metadata"),

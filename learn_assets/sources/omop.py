@@ -7,7 +7,7 @@ names of vocabularies become the spellings of TriNetX where there is one.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,10 @@ VOCABULARIES: dict[str, str] = {
     "ICD9Proc": "ICD-9-PCS",
     "CPT4": "CPT",
 }
-# Operators of a number that is no result but a limit above it; the others leave it a result.
+# Operators of a number that is no result but a limit of it; the others leave it a result.
 _LESS_THAN = {"4171756": "<", "4171754": "<="}
+_GREATER_THAN = {"4172704": ">", "4171755": ">="}
+_OPERATORS = {**_LESS_THAN, **_GREATER_THAN}
 _SEXES = {"8532": "F", "8507": "M"}
 _CONCEPT_SCHEMA = pl.Schema(
     {
@@ -306,18 +308,23 @@ def _with_values(rows: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
             maintain_order="left",
         )
         .with_columns(
-            _qualified(pl.col("value_as_number")).alias("value_number"),
-            _qualified(pl.coalesce("answer", "value_as_string", "value_source_value")).alias(
-                "value_text"
-            ),
+            # A number above its limit stays the result that it was taken for; the text says more.
+            _qualified(pl.col("value_as_number"), _LESS_THAN).alias("value_number"),
+            pl.coalesce(
+                _qualified(
+                    pl.coalesce("answer", "value_as_string", "value_source_value"), _OPERATORS
+                ),
+                pl.col("operator_concept_id").replace_strict(_GREATER_THAN, default=None)
+                + pl.col("value_as_number"),
+            ).alias("value_text"),
             pl.coalesce("unit_source_value", "unit_name").alias("unit"),
         )
     )
 
 
-def _qualified(written: pl.Expr) -> pl.Expr:
-    """Return a number or titer with its operator where that is `<` or `<=`, as text has it."""
-    sign = pl.col("operator_concept_id").replace_strict(_LESS_THAN, default="")
+def _qualified(written: pl.Expr, operators: Mapping[str, str]) -> pl.Expr:
+    """Return a number or titer with its operator where that is one of these, as text has it."""
+    sign = pl.col("operator_concept_id").replace_strict(operators, default="")
     return pl.when(written.str.contains(r"^[-.\d]")).then(sign + written).otherwise(written)
 
 

@@ -15,6 +15,7 @@ from learn_assets.schemas.records import EARLIEST_DATE, LONGEST_CARE_SITE
 from learn_assets.validation import values
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.reasons import Reason, Rule, first_broken
+from learn_assets.validation.results import BELOW, read_results
 from learn_assets.validation.values import Calendar
 
 # More days than any calendar of a living person has.
@@ -37,13 +38,15 @@ class Reading:
     `cells` are the text columns it needs, `columns` the canonical ones (without source_row) as
     expressions over these, and `rules` what a row can break, in the order they are asked; rules may
     name a cell (`cell`) and a canonical value (`made`). `counted` says by cells what is true of a
-    row and worth a count, though the row stays.
+    row and worth a count, though the row stays. `results` are the cells with a laboratory result,
+    which `said` gives as structs.
     """
 
     cells: tuple[str, ...]
     columns: dict[str, pl.Expr]
     rules: list[Rule]
     counted: dict[str, pl.Expr] = field(default_factory=dict)
+    results: tuple[str, ...] = ()
 
 
 def cell(name: str) -> pl.Expr:
@@ -54,6 +57,11 @@ def cell(name: str) -> pl.Expr:
 def made(name: str) -> pl.Expr:
     """Return the value of a canonical column."""
     return pl.col(f"made {name}")
+
+
+def said(name: str) -> pl.Expr:
+    """Return what a cell of `results` says, as `read_results` has it."""
+    return pl.col(f"said {name}")
 
 
 def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFrame:
@@ -69,7 +77,10 @@ def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFram
         cells = cells.with_columns(setting.code_systems.column(written))
     ids = [name for name in _IDS if name in cells.columns]
     cells = cells.with_columns(values.identifiers(cells.get_column(name)) for name in ids)
-    cells = cells.rename(lambda name: f"cell {name}")
+    results = [read_results(cells.get_column(name)) for name in reading.results]
+    cells = cells.rename(lambda name: f"cell {name}").with_columns(
+        result.alias(f"said {result.name}") for result in results
+    )
     canonical = cells.select(
         expression.alias(f"made {name}") for name, expression in reading.columns.items()
     )
@@ -126,26 +137,42 @@ def event(setting: Setting) -> Reading:
 
 
 def lab_result(setting: Setting) -> Reading:
-    """A laboratory result. A number that is none is kept as text, so nothing is lost.
+    """A laboratory result: its number, and what its text says (`results.py`).
 
-    The number of a result below a limit ("<80" with 80) is left out and counted: it would pass for
-    the result itself, in the index event and in the features. The text keeps it.
+    `value_number` is a result itself, so the number of one below a limit ("<80" with 80) and that
+    of a titer are not in it: features would take them for a measurement. `said_number`, with its
+    comparator, has them all. What is no number is kept as text, so nothing is lost.
     """
     base = event(setting)
-    written = cell("value_number")
-    value = values.number(written)
-    limit = values.is_upper_limit(written, cell("value_text"))
-    unreadable = pl.when(value.is_null()).then(written)
+    written, words = said("value_number").struct, said("value_text").struct
+    sent, told = written.field("number"), words.field("number")
+    plain = values.number(cell("value_number"))
+    # A limit in parentheses may be that of a reference range, unless it is the number itself.
+    of_words = plain.is_null() | words.field("leads") | (told == plain)
+    comparator = pl.coalesce(
+        written.field("comparator"), pl.when(of_words).then(words.field("comparator"))
+    )
+    below = comparator.is_in(BELOW).fill_null(value=False)
+    exact = pl.coalesce(
+        plain,
+        pl.when(written.field("plain")).then(sent),
+        pl.when(cell("value_number").is_null() & words.field("plain")).then(told),
+    )
+    unreadable = pl.when(~written.field("plain")).then(cell("value_number"))
     return Reading(
         cells=(*base.cells, "value_number", "value_text", "unit"),
         columns={
             **base.columns,
-            "value_number": pl.when(~limit).then(value),
+            "value_number": pl.when(~below).then(exact),
             "value_text": pl.coalesce(cell("value_text"), unreadable),
             "unit": cell("unit"),
+            "said_number": pl.coalesce(sent, told),
+            "comparator": comparator,
+            "word": pl.coalesce(words.field("word"), written.field("word")),
         },
         rules=base.rules,
-        counted={"numbers_that_are_limits": limit},
+        counted={"numbers_that_are_limits": below & cell("value_number").is_not_null()},
+        results=("value_number", "value_text"),
     )
 
 

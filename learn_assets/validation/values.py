@@ -49,10 +49,6 @@ _LEAST_MOVED, _MOST_MOVED = 250, 400
 _YEARS_ADDED = 210
 _FEMALE = ("F", "FEMALE", "WOMAN")
 _MALE = ("M", "MALE", "MAN")
-# "<80", "<= 1:80", "less than 0.5": the text begins with what the result is below.
-_BELOW_LIMIT = r"(?i)^(?:[<\uFF1C≤]|=<|less than|below|under)\s*(?:or equal to\s*)?=?\s*[.\d]"
-# "negative (<1:80)": the first number is a limit; it is read without the 1 of a titer.
-_LIMIT = r"^[^\d>≥]*[<\uFF1C≤]\s*=?\s*(?:1\s*:\s*)?(\d+(?:\.\d+)?)"
 _TRUE = ("1", "1.0", "TRUE", "T", "YES", "Y")
 _FALSE = ("0", "0.0", "FALSE", "F", "NO", "N")
 
@@ -255,20 +251,6 @@ def number(text: pl.Expr) -> pl.Expr:
     """Return a finite number as Float64, else null."""
     value = text.cast(pl.Float64, strict=False)
     return pl.when(value.is_finite()).then(value)
-
-
-def is_upper_limit(written: pl.Expr, words: pl.Expr) -> pl.Expr:
-    """Say whether a number is the limit that a result lies below, and not the result; never null.
-
-    written: the number as text, "<80" or "80"; words: the result in words. Words that begin with a
-    limit ("<1:80") say so of any number; words before a limit ("negative (<1:80)") may be about a
-    reference range, so they say so of the limit alone.
-    """
-    limit = words.str.extract(_LIMIT).cast(pl.Float64, strict=False)
-    by_words = words.str.contains(_BELOW_LIMIT) | (limit == number(written))
-    return (
-        written.str.contains(_BELOW_LIMIT) | (by_words & number(written).is_not_null())
-    ).fill_null(value=False)
 
 
 def number_rule(text: pl.Expr, column: str) -> Rule:

@@ -23,14 +23,8 @@ with first_match as (
   from {{ ref('int_code_list_events') }}
   where list = {{ sql_text(rule.code_list) }}
     and kind in {{ sql_list(rule.kinds) }}
-    {%- if rule.value_text or rule.value_at_least is not none %}
-    and (
-      kind <> 'lab_result'
-      or lower(trim(value_text)) in {{ sql_list(rule.value_text | map('trim') | map('lower') | list) }}
-      {%- if rule.value_at_least is not none %}
-      or (not isnan(value_number) and value_number >= {{ rule.value_at_least }})
-      {%- endif %}
-    )
+    {%- if has_values(rule) %}
+    and (kind <> 'lab_result' or {{ matches_by_number(rule) }} or {{ matches_by_word(rule) }})
     {%- endif %}
   group by patient_id
 ),
