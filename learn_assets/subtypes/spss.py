@@ -20,7 +20,7 @@ def read_sav(path: Path, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]
     """Yield text columns of the layout and source_row (record from 1), chunk by chunk.
 
     Only columns of the layout are read. SourceError when pyreadstat is not installed, the file is
-    no .sav, or a needed column is absent.
+    no .sav or ends too early, or a needed column is absent.
     """
     try:
         import pyreadstat
@@ -38,7 +38,7 @@ def read_sav(path: Path, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]
         usecols=list(columns),
         output_format="dict",
     )
-    for values, _ in chunks:
+    for values in _until_damaged(chunks, path):
         frame = pl.DataFrame(
             {canonical: _texts(values[name]) for name, canonical in columns.items()},
             schema=dict.fromkeys(columns.values(), pl.String),
@@ -46,6 +46,21 @@ def read_sav(path: Path, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]
         rows = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True)
         yield frame.with_columns(rows.alias("source_row"))
         first += frame.height
+
+
+def _until_damaged(
+    chunks: Iterator[tuple[dict[str, object], object]], path: Path
+) -> Iterator[dict[str, object]]:
+    """Yield the values of chunks; SourceError when the file ends before its last row."""
+    import pyreadstat
+
+    try:
+        for values, _ in chunks:
+            yield values
+    except pyreadstat.ReadstatError as error:
+        raise SourceError(
+            f"{path.name} is damaged or cut short ({error}); fetch or export it again"
+        ) from None
 
 
 def _columns(path: Path) -> dict[str, str]:

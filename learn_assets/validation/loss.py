@@ -22,10 +22,12 @@ NO_LOSS = frozenset({Reason.DUPLICATE_ROW.value, Reason.PLACEHOLDER_DATE.value})
 _CAUSES: dict[str, str] = {
     Reason.WRONG_COLUMN_COUNT: "rows end in a delimiter that the header lacks, or another "
     "delimiter is used",
-    Reason.BAD_ENCODING: "the file is not UTF-8 text",
+    Reason.BAD_ENCODING: "the file is not UTF-8 text but, as a rule, Windows-1252 (convert it: "
+    "iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv)",
     Reason.UNBALANCED_QUOTE: "texts hold a quotation mark or a line break that is not quoted",
     Reason.MISSING_PATIENT_ID: "the column of patient ids is empty or has another name",
     Reason.MISSING_CODE: "the column of codes is empty or has another name",
+    Reason.LOST_DIGITS: "a spreadsheet wrote codes in scientific notation (export them as text)",
     Reason.UNKNOWN_CODE_SYSTEM: "the site spells its code systems in a way that is not known",
     Reason.MISSING_DESCRIPTION: "the column of descriptions is empty or has another name",
     Reason.MISSING_DATE: "the date column is empty, or the dates are in another column",

@@ -29,6 +29,7 @@ class Setting:
 
     code_systems: CodeSystems
     calendar: Calendar
+    of_procedures: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFram
     cells = values.cleaned(frame, reading.cells)
     if "code_system" in cells.columns:
         written = cells.get_column("code_system")
-        cells = cells.with_columns(setting.code_systems.column(written))
+        cells = cells.with_columns(
+            setting.code_systems.column(written, of_procedures=setting.of_procedures)
+        )
     ids = [name for name in _IDS if name in cells.columns]
     cells = cells.with_columns(values.identifiers(cells.get_column(name)) for name in ids)
     results = [read_results(cells.get_column(name)) for name in reading.results]
@@ -108,6 +111,7 @@ class TableRules:
 
 _MISSING_PATIENT = Rule(Reason.MISSING_PATIENT_ID, cell("patient_id").is_null(), "patient_id")
 _MISSING_CODE = Rule(Reason.MISSING_CODE, cell("code").is_null(), "code")
+_LOST_CODE = Rule(Reason.LOST_DIGITS, values.has_lost_digits(cell("code")), "code")
 # The cell is already normalized, so a system that is not accepted is null as an empty one is.
 _UNKNOWN_CODE_SYSTEM = Rule(
     Reason.UNKNOWN_CODE_SYSTEM, cell("code_system").is_null(), "code_system"
@@ -129,6 +133,7 @@ def event(setting: Setting) -> Reading:
         rules=[
             _MISSING_PATIENT,
             _MISSING_CODE,
+            _LOST_CODE,
             _UNKNOWN_CODE_SYSTEM,
             Rule(Reason.MISSING_DATE, cell("date").is_null(), "date"),
             *values.day_rules(cell("date"), made("date"), "date", calendar),
@@ -218,6 +223,7 @@ def terminology(_: Setting) -> Reading:
         columns={name: cell(name) for name in names},
         rules=[
             _MISSING_CODE,
+            _LOST_CODE,
             _UNKNOWN_CODE_SYSTEM,
             Rule(Reason.MISSING_DESCRIPTION, cell("description").is_null(), "description"),
         ],

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     UNBALANCED_QUOTE = "unbalanced_quote"
     MISSING_PATIENT_ID = "missing_patient_id"
     MISSING_CODE = "missing_code"
+    LOST_DIGITS = "lost_digits"
     UNKNOWN_CODE_SYSTEM = "unknown_code_system"
     MISSING_DESCRIPTION = "missing_description"
     MISSING_DATE = "missing_date"

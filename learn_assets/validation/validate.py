@@ -88,7 +88,9 @@ def validate_table(
     validation = Validation(
         raw=RawTable(lake, table),
         rules=TABLE_RULES[table],
-        setting=Setting(CodeSystems.of(study), calendar_of(study, lake)),
+        setting=Setting(
+            CodeSystems.of(study), calendar_of(study, lake), of_procedures=table == "procedure"
+        ),
         rows_a_bucket=rows_a_bucket,
     )
     if table == "cohort_table":

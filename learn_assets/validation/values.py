@@ -47,8 +47,11 @@ _YEAR = r"^(\d{4})(?:\.0+)?$"
 # MIMIC-III puts the birth of people older than 89 at 300 years before their first admission.
 _LEAST_MOVED, _MOST_MOVED = 250, 400
 _YEARS_ADDED = 210
-_FEMALE = ("F", "FEMALE", "WOMAN")
-_MALE = ("M", "MALE", "MAN")
+# In English, Spanish, French, German, Italian and Portuguese.
+_FEMALE = ("F", "FEMALE", "WOMAN", "MUJER", "FEMENINO", "FEMME", "WEIBLICH", "FEMMINA", "FEMININO")
+_MALE = (
+    *("M", "MALE", "MAN", "VARÓN", "VARON", "HOMBRE", "MASCULINO", "HOMME", "MÄNNLICH", "MASCHIO"),
+)
 _TRUE = ("1", "1.0", "TRUE", "T", "YES", "Y")
 _FALSE = ("0", "0.0", "FALSE", "F", "NO", "N")
 

@@ -6,6 +6,7 @@ Matching records against the lists is SQL's work (model `int_listed_codes`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ Row = tuple[str, str, str, str]
 # Lists of the comorbidity index, which every study needs and no rule names.
 CHARLSON_PREFIX = "charlson_"
 _OMOP = "OMOP"
+# Systems whose codes are, or may be, whole numbers.
+_NUMBERED = ("CPT", "HCPCS", "NDC", "RxNorm", "SNOMED")
 
 
 class UnknownCodeListError(ValueError):
@@ -70,9 +73,20 @@ def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.Data
 
 
 def comparable_code(code_system: str, code: str) -> str:
-    """Return a code as models compare it: upper case, ICD without dot (macro `comparable_code`)."""
+    """Return a code as models compare it (macro `comparable_code`).
+
+    Upper case; ICD without dot, services without modifiers, numbers without the `.0` of a float,
+    drug codes with their leading zeros.
+    """
     text = code.strip().upper()
-    return text.replace(".", "") if code_system.startswith("ICD-") else text
+    if code_system.startswith("ICD-"):
+        return text.replace(".", "")
+    if code_system in _NUMBERED:
+        text = re.sub(r"^([0-9]+)\.0+$", r"\1", text)
+    if code_system in ("CPT", "HCPCS"):
+        return re.sub(r"^([0-9A-Z]{5})(?:[-: ,][0-9A-Z]{2})+$", r"\1", text)
+    lost_zeros = code_system == "NDC" and re.fullmatch(r"[0-9]{7,9}", text)
+    return text.zfill(11) if lost_zeros else text
 
 
 def _rows(
