@@ -37,6 +37,8 @@ def raw_asset(study: Study, table: str) -> dg.AssetsDefinition:
     def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with data_step(context, study, lake) as opened:
             report = ingest_table(study, opened, table)
+            for note in report.notes:
+                context.log.warning(note)
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(source_fingerprint(study, opened, table)),
                 metadata={

@@ -7,7 +7,7 @@ names of vocabularies become the spellings of TriNetX where there is one.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,19 +153,19 @@ def resolve_concepts(
 
 def _ingest_events(database: OmopDatabase, lake: Lake, table: str) -> IngestReport:
     columns = _LAB_COLUMNS if table == "lab_result" else _EVENT_COLUMNS
-    labels: list[str] = []
+    read: list[OmopTable] = []
     with raw_sinks(lake, table, columns) as sinks:
         for events in EVENT_TABLES[table]:
             stored = _table(database, events.name)
             if stored is None:
                 continue
             _demand(stored, "person_id", events.date, events.concept)
-            labels.append(stored.label)
+            read.append(stored)
             concepts = _concepts_of(database, stored, events)
             for batch in database.batches(stored, events.columns):
                 _write(sinks, stored, _event_rows(batch, events, concepts))
             _write_malformed(sinks, stored)
-    return _report(table, labels, sinks)
+    return _report(table, read, sinks)
 
 
 def _ingest_persons(database: OmopDatabase, lake: Lake) -> IngestReport:
@@ -181,15 +181,15 @@ def _ingest_persons(database: OmopDatabase, lake: Lake) -> IngestReport:
     names = _concepts(database, ids).select("concept", "concept_name")
     death = _table(database, "death")
     deaths = _death_dates(database, death)
-    labels = [person.label]
+    read = [person]
     with raw_sinks(lake, "patient", _PATIENT_COLUMNS) as sinks:
         for batch in database.batches(person, columns):
             _write(sinks, person, _person_rows(batch, names, deaths))
         _write_malformed(sinks, person)
         if death is not None:
-            labels.append(death.label)
+            read.append(death)
             _write_malformed(sinks, death)
-    return _report("patient", labels, sinks)
+    return _report("patient", read, sinks)
 
 
 def _ingest_care_sites(database: OmopDatabase, lake: Lake) -> IngestReport:
@@ -200,7 +200,7 @@ def _ingest_care_sites(database: OmopDatabase, lake: Lake) -> IngestReport:
             # Who has no care site is in none, which is no mistake in the data.
             stated = batch.filter(pl.col("care_site_id") != "0")
             _write(sinks, person, stated.rename(_CARE_SITE_OF_PERSON))
-    return _report("care_site", [person.label], sinks)
+    return _report("care_site", [person], sinks)
 
 
 def _ingest_concepts(database: OmopDatabase, lake: Lake) -> IngestReport:
@@ -218,7 +218,7 @@ def _ingest_concepts(database: OmopDatabase, lake: Lake) -> IngestReport:
             )
             _write(sinks, concept, rows)
         _write_malformed(sinks, concept)
-    return _report("terminology", [concept.label], sinks)
+    return _report("terminology", [concept], sinks)
 
 
 def _table(database: OmopDatabase, name: str) -> OmopTable | None:
@@ -367,6 +367,11 @@ def _write_malformed(sinks: RawSinks, table: OmopTable) -> None:
         sinks.malformed.write(table.malformed)
 
 
-def _report(table: str, labels: Iterator[str] | list[str], sinks: RawSinks) -> IngestReport:
-    rows = sinks.rows.rows + sinks.malformed.rows
-    return IngestReport(table, tuple(labels), rows, sinks.malformed.rows)
+def _report(table: str, read: Sequence[OmopTable], sinks: RawSinks) -> IngestReport:
+    return IngestReport(
+        table=table,
+        files=tuple(stored.label for stored in read),
+        rows_read=sinks.rows.rows + sinks.malformed.rows,
+        rows_malformed=sinks.malformed.rows,
+        notes=tuple(note for stored in read for note in stored.notes),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -49,8 +50,8 @@ def read_sav(path: Path, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]
 
 
 def _until_damaged(
-    chunks: Iterator[tuple[dict[str, object], object]], path: Path
-) -> Iterator[dict[str, object]]:
+    chunks: Iterator[tuple[dict[str, list[Any]], Any]], path: Path
+) -> Iterator[dict[str, list[Any]]]:
     """Yield the values of chunks; SourceError when the file ends before its last row."""
     import pyreadstat
 
