@@ -245,7 +245,11 @@ def _joined(
             continue
         record = "\n".join(texts[opens : closes + 1])
         whole = unread.isdisjoint(range(first + opens, first + closes + 1))
-        if whole and _is_record(record, width, dialect):
+        if (
+            whole
+            and not _holds_a_row(texts[opens + 1 : closes + 1], width, dialect)
+            and _is_record(record, width, dialect)
+        ):
             texts[opens] = record
             gone.update(range(opens + 1, closes + 1))
             free = closes + 1
@@ -254,6 +258,16 @@ def _joined(
     lines = numbered.with_columns(pl.Series("line", texts, dtype=pl.String))[kept]
     left_from = sys.maxsize if left == len(texts) else int(numbered.item(left, SOURCE_ROW))
     return _Records(lines, continued, left_from)
+
+
+def _holds_a_row(lines: list[str], width: int, dialect: Dialect) -> bool:
+    """Say whether a line that would go on with a text has the separators of a row before any quote.
+
+    Two stray quotation marks would take all rows between them into one text.
+    """
+    return any(
+        line.partition('"')[0].count(dialect.separator) >= width - 1 for line in lines if width > 1
+    )
 
 
 def _is_record(text: str, width: int, dialect: Dialect) -> bool:

@@ -64,7 +64,10 @@ def naive_record(
         for last in range(1, len(lines)):
             if lines[last].count(b'"') % 2:
                 fields = record_of(lines[: last + 1], separator)
-                if fields and len(fields) == width:
+                own_rows = [
+                    raw.split(b'"')[0].count(separator.encode()) for raw in lines[1 : last + 1]
+                ]
+                if fields and len(fields) == width and max(own_rows) < width - 1:
                     return fields, last + 1
                 break
     if '"' not in line:
