@@ -64,6 +64,7 @@ def golden_study() -> Study:
     return trinetx_study(
         GOLDEN,
         cohort_table=GOLDEN / "final_data_yrCut0.txt",
+        cohort_features=["cnt_*"],
         rxnorm=GOLDEN / "RxNorm_full_12022024",
     )
 

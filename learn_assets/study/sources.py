@@ -25,6 +25,11 @@ class TrinetxSource(Section):
     cohort_table: Path | None = Field(
         default=None, description="The extract's own cohort table (tab separated), if it has one."
     )
+    cohort_features: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of the cohort table that were known before the index date, by name or "
+        "pattern (`cnt_*`); only these may predict.",
+    )
     genetic_score: Path | None = Field(default=None, description="CSV: patient_id, score.")
     care_site: Path | None = Field(default=None, description=_CARE_SITE)
     rxnorm: Path | None = Field(

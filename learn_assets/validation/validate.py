@@ -102,7 +102,8 @@ def validate_table(
         lake.commit(f"{table}_quarantine", staging / f"{table}_quarantine.parquet")
         lake.commit(table, staging / f"{table}.parquet")
     if table == "cohort_table":
-        write_cohort_features(validation.raw)
+        known = getattr(study.source, "cohort_features", ())
+        write_cohort_features(validation.raw, known)
     return report
 
 
