@@ -19,6 +19,7 @@ RAW_TABLES: dict[str, str] = {
     "terminology": "Descriptions of codes that the site ships.",
     "cohort_table": "The extract's own cohort table; empty when there is none.",
     "genetic_score": "Genetic risk scores; empty when there are none.",
+    "observation_period": "Spans in which patients were observed (OMOP); else empty.",
     "care_site": "Institution of a network that treats each patient; empty when not stated.",
 }
 

@@ -19,10 +19,10 @@ EVENT_TABLES = ("diagnosis", "procedure", "medication", "lab_result")
 def upstream_of(table: str) -> list[str]:
     """Return the assets a validated table is made from."""
     dated = ["raw_patient", "raw_cohort_table", *(f"raw_{name}" for name in EVENT_TABLES)]
-    if table in ("patient", "cohort_table"):
+    if table in ("patient", "cohort_table", "observation_period"):
         # All dates of an extract tell where it ends; and a site without patient.csv has its
         # demographics in the cohort table.
-        return dated
+        return sorted({*dated, f"raw_{table}"})
     if table in EVENT_TABLES:
         return [*dated, "patient"]
     return [f"raw_{table}"]

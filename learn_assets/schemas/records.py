@@ -142,6 +142,15 @@ class CareSite(Table):
     source_row: pl.Int64 = pa.Field(ge=1, description="Line in the source.")
 
 
+class ObservationPeriod(Table):
+    """A span in which whatever happened to a patient would be on record, as OMOP states it."""
+
+    patient_id: str = pa.Field(str_length={"min_value": 1}, description="Person.")
+    start_date: pl.Date = pa.Field(ge=EARLIEST_DATE, description="First day.")
+    end_date: pl.Date = pa.Field(nullable=True, description="Last day; empty: not over.")
+    source_row: pl.Int64 = pa.Field(unique=True, ge=1, description="Position in the source.")
+
+
 class Quarantine(Table):
     """Rows that were refused, with the reason; rows in = rows kept + rows here."""
 

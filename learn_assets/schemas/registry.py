@@ -87,6 +87,9 @@ _PROGRESSION = {
     "cohort_feature": Declared(DATA_TABLES, records.CohortFeature, "page"),
     "genetic_score": Declared(DATA_TABLES, records.GeneticScore, "page", arrives=True),
     "care_site": Declared(DATA_TABLES, records.CareSite, "page", arrives=True),
+    "observation_period": Declared(
+        DATA_TABLES, records.ObservationPeriod, "metadata", arrives=True
+    ),
     "code_list": Declared(DATA_TABLES, derived.CodeList, "metadata"),
     "packaged_description": Declared(DATA_TABLES, derived.PackagedDescription, "metadata"),
     "ndc_to_rxnorm": Declared(DATA_TABLES, derived.NdcToRxnorm, "metadata"),

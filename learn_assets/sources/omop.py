@@ -110,6 +110,11 @@ _EVENT_COLUMNS = (
 _LAB_COLUMNS = (*_EVENT_COLUMNS, "value_number", "value_text", "unit")
 _PATIENT_COLUMNS = ("patient_id", "sex", "race", "ethnicity", "year_of_birth", "death_date")
 _CARE_SITE_OF_PERSON = {"person_id": "patient_id", "care_site_id": "care_site"}
+_PERIOD = {
+    "person_id": "patient_id",
+    "observation_period_start_date": "start_date",
+    "observation_period_end_date": "end_date",
+}
 _CARE_SITE_COLUMNS = tuple(_CARE_SITE_OF_PERSON.values())
 _TERMINOLOGY_COLUMNS = ("code_system", "code", "description", "concept_id")
 
@@ -126,6 +131,8 @@ def ingest_omop(source: OmopSource, lake: Lake, table: str) -> IngestReport:
             return _ingest_persons(database, lake)
         if table == "care_site" and source.person_care_site:
             return _ingest_care_sites(database, lake)
+        if table == "observation_period":
+            return _ingest_periods(database, lake)
         if table == "terminology":
             return _ingest_concepts(database, lake)
     with raw_sinks(lake, table, ("patient_id",)):
@@ -250,6 +257,18 @@ def _ingest_care_sites(database: OmopDatabase, lake: Lake) -> IngestReport:
             stated = batch.filter(pl.col("care_site_id") != "0")
             _write(sinks, person, stated.rename(_CARE_SITE_OF_PERSON))
     return _report("care_site", [person], sinks)
+
+
+def _ingest_periods(database: OmopDatabase, lake: Lake) -> IngestReport:
+    period = _table(database, "observation_period")
+    read = [] if period is None else [period]
+    with raw_sinks(lake, "observation_period", tuple(_PERIOD.values())) as sinks:
+        for stored in read:
+            _demand(stored, *_PERIOD)
+            for batch in database.batches(stored, tuple(_PERIOD)):
+                _write(sinks, stored, batch.rename(_PERIOD))
+            _write_malformed(sinks, stored)
+    return _report("observation_period", read, sinks)
 
 
 def _ingest_concepts(database: OmopDatabase, lake: Lake) -> IngestReport:

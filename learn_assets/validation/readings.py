@@ -342,6 +342,29 @@ def care_site(_: Setting) -> Reading:
     )
 
 
+def observation_period(setting: Setting) -> Reading:
+    """A span of observation; one that ends in the future, or on a placeholder, is not over."""
+    calendar = setting.calendar
+    end = values.day(cell("end_date"), calendar.day_first)
+    open_end = values.is_placeholder(end, calendar) | (end > pl.lit(calendar.last_day, pl.Date))
+    closed = pl.when(~open_end.fill_null(value=False)).then(end)
+    start = values.day(cell("start_date"), calendar.day_first)
+    return Reading(
+        cells=("patient_id", "start_date", "end_date"),
+        columns={"patient_id": cell("patient_id"), "start_date": start, "end_date": closed},
+        rules=[
+            _MISSING_PATIENT,
+            Rule(Reason.MISSING_DATE, cell("start_date").is_null(), "start_date"),
+            *values.day_rules(cell("start_date"), made("start_date"), "start_date", calendar),
+            Rule(
+                Reason.UNREADABLE_DATE, cell("end_date").is_not_null() & end.is_null(), "end_date"
+            ),
+            Rule(Reason.IMPOSSIBLE_DATE, made("end_date") < made("start_date"), "end_date"),
+        ],
+        counted={"periods_that_are_not_over": open_end.fill_null(value=False)},
+    )
+
+
 _EVENT = TableRules(event, "patient_id", ("patient_id", "date"), of_patients=True)
 _PERSON = ("patient_id",)
 
@@ -357,4 +380,7 @@ TABLE_RULES: dict[str, TableRules] = {
     "cohort_table": TableRules(cohort_table, "patient_id", _PERSON, once=_PERSON),
     "genetic_score": TableRules(genetic_score, "patient_id", _PERSON, once=_PERSON),
     "care_site": TableRules(care_site, "patient_id", _PERSON, once=_PERSON),
+    "observation_period": TableRules(
+        observation_period, "patient_id", ("patient_id", "start_date")
+    ),
 }

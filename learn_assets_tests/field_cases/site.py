@@ -18,10 +18,14 @@ import duckdb
 import polars as pl
 
 from learn_assets.lake import Lake
+from learn_assets.schemas import empty_frame
 from learn_assets.sources.ingest import RAW_TABLES, ingest_table
+from learn_assets.sources.rrf import RRF_TABLES
 from learn_assets.study import Study
 from learn_assets.validation.loss import assert_rows_kept
 from learn_assets.validation.validate import ValidationReport, validate_table
+from learn_assets.vocabulary.code_lists import resolve_code_lists
+from learn_assets.warehouse import run_models
 
 # Table -> rows of text cells, in the columns of HEADERS.
 Site = dict[str, list[list[str]]]
@@ -270,3 +274,16 @@ def facts(lake: Lake, *columns: str) -> dict[str, Counter[tuple[Any, ...]]]:
 def assert_whole(lake: Lake) -> None:
     """Every patient and every record of the site was kept."""
     assert (lake.read("patient").height, records(lake)) == (60, _RECORDS)
+
+
+def index_of(study: Study, lake: Lake) -> int:
+    """Make the index events from loaded tables; return how many patients have one."""
+    lake.write("code_list", resolve_code_lists(study))
+    # Neither titles of codes nor a release of drug names matter here.
+    lake.write("packaged_description", empty_frame("packaged_description"))
+    for spec in RRF_TABLES:
+        lake.write(spec.table, pl.DataFrame(schema=spec.schema))
+    models = ["int_recorded_codes", "ndc_to_rxnorm", "int_rxnorm_current", "rxnorm_name"]
+    models += ["int_medication_code", "int_listed_codes", "int_code_list_events"]
+    run_models(study, lake, [*models, "int_patient_span", "index_events", "index_results"])
+    return lake.read("index_events").height

@@ -16,6 +16,7 @@ from learn_assets.vocabulary.code_lists import resolve_code_lists
 from learn_assets_tests.field_cases.site import (
     assert_whole,
     facts,
+    index_of,
     load,
     omop_tables,
     site,
@@ -150,3 +151,32 @@ def test_a_list_of_a_code_system_that_no_record_has_is_refused(tmp_path: Path, l
     }
     with pytest.raises(ValueError, match=r"`sle`: no record of the source has .* SNOMED; it has"):
         resolve_code_lists(study_of(source, code_lists=lists), of_source=systems)
+
+
+def periods(*rows: tuple[int, str, str]) -> pl.DataFrame:
+    columns = ["person_id", "observation_period_start_date", "observation_period_end_date"]
+    return pl.DataFrame(rows, columns, orient="row").with_columns(
+        pl.col(columns[1:]).str.to_date("%F")
+    )
+
+
+def test_the_stated_period_is_history_and_follow_up(tmp_path: Path, lake: Lake) -> None:
+    tables = omop_tables(site(4))
+    tables["observation_period"] = periods(
+        # Of two periods, the one around the index date; one that is not over; none around it.
+        *((500, "2000-01-01", "2009-12-31"), (500, "2012-02-03", "2019-04-05")),
+        *((501, "2011-01-01", "9999-12-31"), (502, "2000-01-01", "2001-01-01")),
+    )
+    study = study_of(write_omop(tmp_path / "cdm", tables, "parquet"))
+    load(study, lake)
+    assert lake.read("observation_period").height == 4
+    event_days = lake.read("lab_result").group_by("patient_id").agg(pl.col("date").max())
+    last = dict(event_days.iter_rows())
+    index_of(study, lake)
+    found = lake.read("index_events").select("patient_id", "first_record_date", "last_record_date")
+    by_patient = {row[0]: row[1:] for row in found.iter_rows()}
+    assert [str(day) for day in by_patient["500"]] == ["2012-02-03", "2019-04-05"]
+    first, end = by_patient["501"]
+    assert str(first) == "2011-01-01"
+    assert end >= last["501"]
+    assert by_patient["502"] == by_patient["503"] == (None, None)

@@ -9,14 +9,11 @@ import pytest
 
 from learn_assets.defs.sql import index_results_in_words
 from learn_assets.lake import Lake
-from learn_assets.study import Study
 from learn_assets.validation.results import read_result
-from learn_assets.vocabulary.code_lists import resolve_code_lists
-from learn_assets.warehouse import run_models
-from learn_assets_tests.canonical import Tables
 from learn_assets_tests.field_cases.site import (
     ANA,
     Site,
+    index_of,
     load,
     omop_tables,
     site,
@@ -75,26 +72,12 @@ def ana_results(*texts: str) -> Site:
     return rows
 
 
-def index_of(study: Study, lake: Lake) -> tuple[int, pl.DataFrame]:
-    """Return how many patients have an index event, and how results were matched."""
-    lake.write("code_list", resolve_code_lists(study))
-    # Neither vocabulary nor releases of drug names matter here.
-    empty = Lake(lake.root / "empty")
-    Tables({}).write(empty, study)
-    for table in ("rxnconso", "rxnsat", "rxnrel", "rxnatomarchive", "packaged_description"):
-        lake.write(table, empty.read(table))
-    models = ["int_recorded_codes", "ndc_to_rxnorm", "int_rxnorm_current", "rxnorm_name"]
-    models += ["int_medication_code", "int_listed_codes", "int_code_list_events"]
-    run_models(study, lake, [*models, "int_patient_span", "index_events", "index_results"])
-    return lake.read("index_events").height, lake.read("index_results")
-
-
 def test_every_spelling_of_a_positive_result_is_matched_or_listed(
     tmp_path: Path, lake: Lake
 ) -> None:
     study = study_of(write_trinetx(tmp_path / "site", ana_results(*SPELLINGS)))
     load(study, lake)
-    patients, matches = index_of(study, lake)
+    patients, matches = index_of(study, lake), lake.read("index_results")
     assert patients == 54
     assert matches.rows() == [
         ("none", "detected", 6, 6),
@@ -127,7 +110,7 @@ def test_a_result_below_80_is_no_80_whatever_says_so(tmp_path: Path, lake: Lake)
     )
     study = study_of(write_omop(tmp_path / "cdm", tables, "duckdb"))
     load(study, lake)
-    patients, matches = index_of(study, lake)
+    patients, matches = index_of(study, lake), lake.read("index_results")
     assert patients == 45
     assert matches.filter(pl.col("matched") == "none").rows() == [("none", "<1:80", 15, 15)]
     below = lake.read("lab_result").filter(pl.col("comparator") == "<")
