@@ -84,6 +84,8 @@ def _result(
         stamp,
         counts={"rows_quarantined": report.rows_quarantined, **report.counted},
         rows_in_about=about_count(study, report.rows_in),
+        # The month alone: the day may be that of one patient's last record.
+        dates_until=f"{report.last_day:%Y-%m}" if report.last_day else "not bounded",
     )
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from learn_assets.sources.files import SourceError
 from learn_assets.sources.headers import squash
 from learn_assets.subtypes.layout import DISCHARGE_LAYOUT
+from learn_assets.validation.values import LARGEST_EXACT
 
 CHUNK_ROWS = 50_000
 
@@ -101,5 +102,6 @@ def _text(value: object) -> str | None:
     if isinstance(value, datetime.date):
         return value.strftime("%d%m%Y")
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+        # From there on two whole numbers may be one float: `.0` tells that digits are lost.
+        return str(int(value)) if abs(value) < LARGEST_EXACT else f"{int(value)}.0"
     return str(value)

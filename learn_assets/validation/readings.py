@@ -99,7 +99,8 @@ class TableRules:
     """All that validation needs to know of a table.
 
     `key` is the column whose ranges cut the table into buckets, `order` how rows are sorted (source
-    order last), `once` the columns whose values may stand in one row only.
+    order last), `once` the columns whose values may stand in one row only. `dated`: it has dates,
+    so that the calendar of the extract matters.
     """
 
     reading: Callable[[Setting], Reading]
@@ -107,6 +108,7 @@ class TableRules:
     order: tuple[str, ...]
     once: tuple[str, ...] = ()
     of_patients: bool = False
+    dated: bool = True
 
 
 _MISSING_PATIENT = Rule(Reason.MISSING_PATIENT_ID, cell("patient_id").is_null(), "patient_id")
@@ -375,11 +377,15 @@ TABLE_RULES: dict[str, TableRules] = {
     "medication": _EVENT,
     "lab_result": TableRules(lab_result, "patient_id", ("patient_id", "date"), of_patients=True),
     "terminology": TableRules(
-        terminology, "code", ("code", "code_system"), once=("code_system", "code")
+        terminology,
+        "code",
+        ("code", "code_system"),
+        once=("code_system", "code"),
+        dated=False,
     ),
     "cohort_table": TableRules(cohort_table, "patient_id", _PERSON, once=_PERSON),
-    "genetic_score": TableRules(genetic_score, "patient_id", _PERSON, once=_PERSON),
-    "care_site": TableRules(care_site, "patient_id", _PERSON, once=_PERSON),
+    "genetic_score": TableRules(genetic_score, "patient_id", _PERSON, once=_PERSON, dated=False),
+    "care_site": TableRules(care_site, "patient_id", _PERSON, once=_PERSON, dated=False),
     "observation_period": TableRules(
         observation_period, "patient_id", ("patient_id", "start_date")
     ),

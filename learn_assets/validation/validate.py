@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -27,6 +28,7 @@ from learn_assets.validation.cohort_features import write_cohort_features
 from learn_assets.validation.raw_reader import POSITION, RawTable
 from learn_assets.validation.readings import TABLE_RULES, Setting, TableRules, read
 from learn_assets.validation.reasons import Reason, Rule, explained, first_broken
+from learn_assets.validation.values import Calendar
 
 # Billing and death registration lag behind; what comes later than this belongs to someone else.
 DAYS_AFTER_DEATH = 60
@@ -42,7 +44,8 @@ class ValidationReport:
     """Counts of a validation; `reasons` sorted by name.
 
     `counted`: rows of which a condition holds that the table's reading counts, such as results
-    below a limit, among those that break no rule of their own.
+    below a limit, among those that break no rule of their own. `last_day`: what came later was in
+    the future; None: nothing was.
     """
 
     table: str
@@ -51,6 +54,7 @@ class ValidationReport:
     rows_quarantined: int
     reasons: tuple[tuple[str, int], ...]
     counted: dict[str, int]
+    last_day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,12 @@ def validate_table(
     or MissingCohortColumnError. SourceError when patients' ids have lost digits, or when dates must
     have been shifted and the study does not say so. RowAccountError when a row got lost or doubled.
     """
+    rules = TABLE_RULES[table]
+    calendar = calendar_of(study, lake) if rules.dated else Calendar()
     validation = Validation(
         raw=RawTable(lake, table),
-        rules=TABLE_RULES[table],
-        setting=Setting(
-            CodeSystems.of(study), calendar_of(study, lake), of_procedures=table == "procedure"
-        ),
+        rules=rules,
+        setting=Setting(CodeSystems.of(study), calendar, of_procedures=table == "procedure"),
         rows_a_bucket=rows_a_bucket,
     )
     if table == "cohort_table":
@@ -251,4 +255,5 @@ def _report(validation: Validation, kept: int, quarantined: int) -> ValidationRe
         rows_quarantined=quarantined,
         reasons=tuple(sorted(reasons.items())),
         counted=dict(validation.counted),
+        last_day=validation.setting.calendar.last_day,
     )

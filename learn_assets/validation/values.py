@@ -38,7 +38,7 @@ _THOUSANDS = r"^\d{1,3}(?:[,' \u00A0\u202F]\d{3})+$"
 _SEPARATORS = r"[,' \u00A0\u202F]"
 _ODD_ID = r"[.,' \u00A0\u202F+]"
 # From here on two whole numbers may be one float.
-_LARGEST_EXACT = 2.0**53
+LARGEST_EXACT = 2.0**53
 
 _DAY = r"^(\d{4})[-/]?(\d{2})[-/]?(\d{2})(?:\.0+)?(?:[ T]\d{1,2}:\d{2}.*)?$"
 _SLASHED = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:[ T]\d{1,2}:\d{2}.*)?$"
@@ -85,7 +85,7 @@ def identifiers(written: pl.Series) -> pl.Series:
         return written
     text = pl.col(written.name)
     whole = text.str.extract(_WHOLE_FLOAT)
-    exact = whole.cast(pl.Float64, strict=False).abs() < _LARGEST_EXACT
+    exact = whole.cast(pl.Float64, strict=False).abs() < LARGEST_EXACT
     return (
         written.to_frame()
         .select(
@@ -105,7 +105,7 @@ def has_lost_digits(text: pl.Expr) -> pl.Expr:
 
     Two such ids may be equal though they were not.
     """
-    inexact = text.str.extract(_WHOLE_FLOAT).cast(pl.Float64, strict=False).abs() >= _LARGEST_EXACT
+    inexact = text.str.extract(_WHOLE_FLOAT).cast(pl.Float64, strict=False).abs() >= LARGEST_EXACT
     return (text.str.contains(_EXPONENT) | inexact).fill_null(value=False)
 
 

@@ -145,8 +145,9 @@ def test_the_extract_itself_says_what_is_in_its_future(tmp_path: Path, lake: Lak
     study = study_of(write_trinetx(tmp_path / "site", rows))
     reports = load(study, lake)
     assert dict(reports["diagnosis"].reasons) == {"future_date": 3}
-    bound = calendar_of(study, lake).last_day
+    bound = reports["diagnosis"].last_day
     assert bound is not None
+    assert bound == calendar_of(study, lake).last_day
     assert (bound - date.fromisoformat(last)).days == 1826
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import polars as pl
 import pytest
 
 from learn_assets.lake import Lake
@@ -91,8 +90,13 @@ def test_a_file_that_ends_too_early_is_named(tmp_path: Path, lake: Lake) -> None
     assert lake.stamp("discharges") is None
 
 
-def test_patients_are_not_told_apart_by_a_lost_file(tmp_path: Path, lake: Lake) -> None:
-    pyreadstat.write_sav(discharges(), tmp_path / "whole.sav")
-    read(tmp_path / "whole.sav", lake)
-    admissions = lake.read("discharges").group_by("patient_number").len()
-    assert admissions.filter(pl.col("len") != 2).is_empty()
+@pytest.mark.parametrize("form", ["sav", "csv"])
+def test_numbers_of_patients_that_have_lost_digits_are_refused(
+    tmp_path: Path, lake: Lake, form: str
+) -> None:
+    frame = discharges()
+    frame["CIPSNSRecodificado"] = [12_345_678_901_234_000.0 + n // 2 for n in range(ADMISSIONS)]
+    path = tmp_path / f"floats.{form}"
+    pyreadstat.write_sav(frame, path) if form == "sav" else frame.to_csv(path, index=False)
+    with pytest.raises(SourceError, match="patients would be merged"):
+        read(path, lake)
