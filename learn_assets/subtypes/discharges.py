@@ -23,7 +23,7 @@ from learn_assets.subtypes.layout import COLUMNS, DISCHARGE_LAYOUT
 from learn_assets.subtypes.pruning import with_reason
 from learn_assets.subtypes.readings import OPTIONAL, read_cells
 from learn_assets.subtypes.spss import read_sav
-from learn_assets.validation.values import has_lost_digits
+from learn_assets.validation.values import ids_with_lost_digits
 
 _MALFORMED = pl.Schema({"source_row": pl.Int64(), "reason": pl.String()})
 
@@ -136,7 +136,7 @@ def _refuse_lost_links(rows: pl.DataFrame, label: str) -> None:
     """Raise SourceError when the numbers of patients have lost their last digits."""
     if "patient_link" not in rows.columns:
         return
-    lost = rows.filter(has_lost_digits(pl.col("patient_link").str.strip_chars()))
+    lost = ids_with_lost_digits(rows, "patient_link")
     if not lost.is_empty():
         raise SourceError(
             f"{label}, row {lost.item(0, 'source_row')}: the patient's number is in scientific "

@@ -21,6 +21,8 @@ from learn_assets.validation.values import Calendar
 # More days than any calendar of a living person has.
 _MOST_DAYS = 100_000
 _IDS = ("patient_id", "encounter_id")
+# Beside the cells: whether the code went through a number that does not hold its digits.
+_LOST = "lost code"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ def read(frame: pl.DataFrame, reading: Reading, setting: Setting) -> pl.DataFram
     canonical = cells.select(
         expression.alias(f"made {name}") for name, expression in reading.columns.items()
     )
+    if "cell code" in cells.columns:
+        lost = values.codes_with_lost_digits(cells.get_column("cell code"))
+        cells = cells.with_columns(lost.alias(_LOST))
     return cells.hstack(canonical).select(
         *(made(name).alias(name) for name in reading.columns),
         first_broken(reading.rules).alias("broken"),
@@ -113,7 +118,7 @@ class TableRules:
 
 _MISSING_PATIENT = Rule(Reason.MISSING_PATIENT_ID, cell("patient_id").is_null(), "patient_id")
 _MISSING_CODE = Rule(Reason.MISSING_CODE, cell("code").is_null(), "code")
-_LOST_CODE = Rule(Reason.LOST_DIGITS, values.has_lost_digits(cell("code")), "code")
+_LOST_CODE = Rule(Reason.LOST_DIGITS, pl.col(_LOST), "code")
 # The cell is already normalized, so a system that is not accepted is null as an empty one is.
 _UNKNOWN_CODE_SYSTEM = Rule(
     Reason.UNKNOWN_CODE_SYSTEM, cell("code_system").is_null(), "code_system"

@@ -153,7 +153,7 @@ def _judge_rows(frame: pl.DataFrame, validation: Validation) -> pl.DataFrame:
 
 def assert_ids_are_whole(frame: pl.DataFrame) -> None:
     """Raise SourceError, with file and line, when an id of a raw table has lost its last digits."""
-    lost = frame.filter(values.has_lost_digits(pl.col("patient_id").str.strip_chars()))
+    lost = values.ids_with_lost_digits(frame, "patient_id")
     if not lost.is_empty():
         file, line = lost.row(0, named=True)["source_file"], lost.item(0, "source_row")
         raise SourceError(

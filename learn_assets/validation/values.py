@@ -118,6 +118,20 @@ def slashed(text: pl.Expr) -> pl.Expr:
     ).alias("text")
 
 
+def ids_with_lost_digits(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Return the rows whose id has lost digits (`has_lost_digits`)."""
+    # Every such id has a character that whole ones lack, which is told with one look.
+    odd = rows.filter(pl.col(column).str.contains(_ODD_ID))
+    return odd.filter(has_lost_digits(pl.col(column).str.strip_chars()))
+
+
+def codes_with_lost_digits(codes: pl.Series) -> pl.Series:
+    """Say of each code whether it has lost digits; each distinct code is looked at once."""
+    distinct = codes.unique().to_frame()
+    lost = distinct.filter(has_lost_digits(pl.col(codes.name))).to_series()
+    return codes.is_in(lost.implode()) if lost.len() else pl.repeat(False, codes.len(), eager=True)
+
+
 def day(text: pl.Expr, day_first: bool | None = None) -> pl.Expr:
     """Return the calendar day of YYYYMMDD or ISO text (a time of day is dropped), else null.
 
