@@ -6,6 +6,7 @@ month comes first. Which date is refused is decided in `values.py`.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
@@ -106,10 +107,15 @@ def _placeholders(days: pl.DataFrame, declared: Iterable[date]) -> tuple[date, .
             (pl.col("day") - pl.lit(day)).dt.total_days().abs().is_between(1, _DAYS_AROUND)
         )
         usual = float(around.get_column("records").sum()) / (2 * _DAYS_AROUND)
-        here = int(days.filter(pl.col("day") == day).get_column("records").sum())
+        # A death is often told by its month alone, which stands for its last day.
+        here = int(days.filter(_is_day_or_month(day)).get_column("records").sum())
         if here > _TIMES_USUAL * usual:
             found.append(day)
     return tuple(found)
+
+
+def _is_day_or_month(day: date) -> pl.Expr:
+    return pl.col("day").is_in([day, day.replace(day=monthrange(day.year, day.month)[1])])
 
 
 def _last_day(days: pl.DataFrame, after: date) -> date:

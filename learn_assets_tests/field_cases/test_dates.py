@@ -102,7 +102,9 @@ def test_an_impossible_birth_is_not_known_and_loses_nobody(tmp_path: Path, lake:
     assert reports["patient"].counted["births_that_are_impossible"] == 7
 
 
-@pytest.mark.parametrize("never", ["9999-12-31", "99991231", "999912", "9999", "1900-01-01"])
+@pytest.mark.parametrize(
+    "never", ["9999-12-31", "99991231", "999912", "9999", "1900-01-01", "190001"]
+)
 def test_a_placeholder_of_death_is_no_death(tmp_path: Path, lake: Lake, never: str) -> None:
     rows = site()
     for number, row in enumerate(rows["patient"]):
