@@ -102,7 +102,7 @@ class Mark(BaseModel):
 def data_inputs(study: Study, source_fingerprint: str) -> str:
     """Return the fingerprint of all that the unpartitioned tables depend on."""
     rules: list[BaseModel] = [study.source, study.cohort, study.narratives, study.vocabulary]
-    rules += [study.quality, study.privacy]
+    rules += [study.quality, study.privacy, study.dates]
     accepted = sorted(f"{name} {share}" for name, share in study.accepted_loss.items())
     lists = [entry for name in sorted(study.code_lists) for entry in study.code_lists[name]]
     return digest_of(

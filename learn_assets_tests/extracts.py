@@ -7,6 +7,7 @@ import gzip
 import io
 import zipfile
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import polars as pl
 
 from learn_assets.lake import Lake
 from learn_assets.sources.ingest import ingest_table
-from learn_assets.study import Study
+from learn_assets.study import DateOptions, Study
 from learn_assets.validation.validate import ValidationReport, validate_table
 
 GOLDEN = Path(__file__).parent / "fixtures" / "learn_golden"
@@ -63,6 +64,7 @@ def golden_study() -> Study:
     return trinetx_study(
         GOLDEN,
         cohort_table=GOLDEN / "final_data_yrCut0.txt",
+        cohort_features=["cnt_*"],
         rxnorm=GOLDEN / "RxNorm_full_12022024",
     )
 
@@ -106,13 +108,14 @@ def pack(paths: Sequence[Path], archive: Path) -> None:
             path.unlink()
 
 
-def load(study: Study, lake: Lake, *tables: str, **options: Any) -> list[ValidationReport]:
-    """Ingest and validate tables in turn."""
-    reports = []
+def load(
+    study: Study, lake: Lake, *tables: str, today: date | None = None, **options: Any
+) -> list[ValidationReport]:
+    """Ingest tables, then validate them; `today` is the last day that a date may have."""
+    study = study.model_copy(update={"dates": DateOptions(today=today)}) if today else study
     for table in tables:
         ingest_table(study, lake, table)
-        reports.append(validate_table(study, lake, table, **options))
-    return reports
+    return [validate_table(study, lake, table, **options) for table in tables]
 
 
 def raw(lake: Lake, table: str) -> pl.DataFrame:

@@ -1,8 +1,29 @@
 {#- How codes are written so that two spellings of one code are equal. -#}
 
+{#-
+  A drug code without leading zeros, as a spreadsheet leaves it, gets them back: the shortest has 7 digits.
+  Modifiers say how a service was done, not which it was: G0439-59 is G0439. `comparable_code` in
+  learn_assets/vocabulary/code_lists.py says the same.
+-#}
 {%- macro comparable_code(code_system, code) -%}
-  case when {{ code_system }} like 'ICD-%' then upper(replace(trim({{ code }}), '.', ''))
-       else upper(trim({{ code }})) end
+  {%- set text = "upper(trim(" ~ code ~ "))" -%}
+  case
+    when {{ code_system }} like 'ICD-%' then replace({{ text }}, '.', '')
+    when {{ code_system }} in ('CPT', 'HCPCS') then regexp_replace(
+      {{ whole_number(text) }}, '^([0-9A-Z]{5})(?:[-: ,][0-9A-Z]{2})+$', '\1'
+    )
+    when {{ code_system }} = 'NDC' then case
+      when regexp_full_match({{ whole_number(text) }}, '[0-9]{7,9}') then lpad({{ whole_number(text) }}, 11, '0')
+      else {{ whole_number(text) }}
+    end
+    when {{ code_system }} in ('RxNorm', 'SNOMED') then {{ whole_number(text) }}
+    else {{ text }}
+  end
+{%- endmacro -%}
+
+{#- A number without the `.0` of a float. -#}
+{%- macro whole_number(text) -%}
+  regexp_replace({{ text }}, '^([0-9]+)\.0+$', '\1')
 {%- endmacro -%}
 
 {#-
@@ -12,7 +33,7 @@
   these forms: see `ndc_candidates`.
 -#}
 {%- macro ndc_eleven(value) -%}
-  {%- set text = "replace(replace(trim(" ~ value ~ "), '*', '0'), ' ', '')" -%}
+  {%- set text = whole_number("replace(replace(trim(" ~ value ~ "), '*', '0'), ' ', '')") -%}
   case
     when regexp_full_match({{ text }}, '[0-9]{11}') then {{ text }}
     when regexp_full_match({{ text }}, '0[0-9]{11}') then substr({{ text }}, 2)
@@ -24,14 +45,18 @@
   end
 {%- endmacro -%}
 
-{#- Every 11-digit form a national drug code may stand for: one, or three for ten bare digits. -#}
+{#-
+  Every 11-digit form a national drug code may stand for: one, or three for ten bare digits. Seven to nine
+  are ten or eleven that have lost leading zeros.
+-#}
 {%- macro ndc_candidates(value) -%}
-  {%- set text = "replace(trim(" ~ value ~ "), ' ', '')" -%}
+  {%- set text = whole_number("replace(trim(" ~ value ~ "), ' ', '')") -%}
+  {%- set ten = "lpad(" ~ text ~ ", 10, '0')" -%}
   case
-    when regexp_full_match({{ text }}, '[0-9]{10}') then [
-      '0' || {{ text }},
-      substr({{ text }}, 1, 5) || '0' || substr({{ text }}, 6),
-      substr({{ text }}, 1, 9) || '0' || substr({{ text }}, 10)
+    when regexp_full_match({{ text }}, '[0-9]{7,10}') then [
+      '0' || {{ ten }},
+      substr({{ ten }}, 1, 5) || '0' || substr({{ ten }}, 6),
+      substr({{ ten }}, 1, 9) || '0' || substr({{ ten }}, 10)
     ]
     else [{{ ndc_eleven(value) }}]
   end

@@ -7,6 +7,33 @@
   where list = {{ sql_text(rule.code_list) }} and kind in {{ sql_list(rule.kinds) }}
 {%- endmacro -%}
 
+{#- Whether a rule asks for the value of laboratory results. -#}
+{%- macro has_values(rule) -%}
+  {{- return(rule.value_text or rule.value_at_least is not none) -}}
+{%- endmacro -%}
+
+{#- The number of a result is large enough; "<80" is no 80, and "more than 80" is. -#}
+{%- macro matches_by_number(rule) -%}
+  {%- if rule.value_at_least is none -%} false
+  {%- else -%}
+  coalesce(
+    (not isnan(value_number) and value_number >= {{ rule.value_at_least }})
+    or (said_number >= {{ rule.value_at_least }} and coalesce(comparator, '=') not in ('<', '<=')),
+    false
+  )
+  {%- endif -%}
+{%- endmacro -%}
+
+{#- The text as a whole, or what it says besides a number, is one that counts. -#}
+{%- macro matches_by_word(rule) -%}
+  {%- set words = sql_list(rule.value_text | map('trim') | map('lower') | list) -%}
+  coalesce(
+    lower(trim(value_text)) in {{ words }}
+    or (word in {{ words }} and coalesce(comparator, '=') not in ('<', '<=')),
+    false
+  )
+{%- endmacro -%}
+
 {#-
   Patients who meet a rule on its distinct days, with the day the last record needed was made: nothing
   is known before it.

@@ -19,6 +19,7 @@ RAW_TABLES: dict[str, str] = {
     "terminology": "Descriptions of codes that the site ships.",
     "cohort_table": "The extract's own cohort table; empty when there is none.",
     "genetic_score": "Genetic risk scores; empty when there are none.",
+    "observation_period": "Spans in which patients were observed (OMOP); else empty.",
     "care_site": "Institution of a network that treats each patient; empty when not stated.",
 }
 
@@ -37,6 +38,8 @@ def raw_asset(study: Study, table: str) -> dg.AssetsDefinition:
     def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with data_step(context, study, lake) as opened:
             report = ingest_table(study, opened, table)
+            for note in report.notes:
+                context.log.warning(note)
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(source_fingerprint(study, opened, table)),
                 metadata={

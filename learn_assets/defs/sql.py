@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+import polars as pl
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from learn_assets import provenance
@@ -12,6 +13,7 @@ from learn_assets.defs.metadata import COLUMN_SCHEMA, column_schema, shown_count
 from learn_assets.defs.partitions import window_partitions
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import begin_step, data_inputs
+from learn_assets.disclosure import shown_parts
 from learn_assets.lake import Lake
 from learn_assets.library_errors import values_hidden
 from learn_assets.schemas.registry import TABLES
@@ -34,6 +36,9 @@ VOCABULARY_TABLES = (
     "unmapped_codes",
     "description_coverage",
 )
+
+# More of them are in the table `index_results`.
+_TEXTS_NAMED = 10
 
 # One asset reads a release into four tables; its SQL must wait for that asset.
 _ASSET_OF_SOURCE = {part: asset for asset, parts in provenance.PARTS.items() for part in parts}
@@ -108,6 +113,8 @@ def _sql_op(
         with values_hidden():
             report = run_models(study, opened, tables, window)
         _warn(context, report, window)
+        if any(model.table == "index_results" for model in report.models):
+            context.log.info(index_results_in_words(study, opened.read("index_results")))
         yield from _results(context, study, report)
         for table in sorted({test.table for test in report.failed_tests}):
             _refuse(opened, table, window)
@@ -161,6 +168,33 @@ def _warn(
         )
     if built.get("index_events") == 0:
         context.log.warning("no patient has an index event; look at the study's index rule")
+
+
+def index_results_in_words(study: Study, results: pl.DataFrame) -> str:
+    """Return how the index rule read the results of its test, small counts masked.
+
+    A text is named only if as many patients have it as a count needs to be shown.
+    """
+    minimum = study.privacy.minimum_cell
+    if results.is_empty():
+        return "the index rule asks for no laboratory value"
+    by_match = dict(results.group_by("matched").agg(pl.col("results").sum()).iter_rows())
+    number, word, none = shown_parts(
+        [by_match.get(name, 0) for name in ("number", "word", "none")], minimum
+    )
+    told = f"results of the index test: {number} match by number, {word} by word, {none} not at all"
+    common = results.filter(
+        (pl.col("matched") == "none")
+        & (pl.col("patients") >= minimum)
+        & pl.col("text").is_not_null()
+    ).head(_TEXTS_NAMED)
+    if common.is_empty():
+        return told
+    named = ", ".join(
+        f"`{text}` ({shown_count(study, count)})"
+        for text, count in common.select("text", "results").iter_rows()
+    )
+    return f"{told}; the commonest that no rule matches: {named}"
 
 
 def _inputs(study: Study, lake: Lake, window: Window | None) -> str:

@@ -18,11 +18,13 @@ EVENT_TABLES = ("diagnosis", "procedure", "medication", "lab_result")
 
 def upstream_of(table: str) -> list[str]:
     """Return the assets a validated table is made from."""
-    if table == "patient":
-        # A site without patient.csv has its demographics in the cohort table.
-        return ["raw_patient", "raw_cohort_table"]
+    dated = ["raw_patient", "raw_cohort_table", *(f"raw_{name}" for name in EVENT_TABLES)]
+    if table in ("patient", "cohort_table", "observation_period"):
+        # All dates of an extract tell where it ends; and a site without patient.csv has its
+        # demographics in the cohort table.
+        return sorted({*dated, f"raw_{table}"})
     if table in EVENT_TABLES:
-        return [f"raw_{table}", "patient"]
+        return [*dated, "patient"]
     return [f"raw_{table}"]
 
 
@@ -82,6 +84,8 @@ def _result(
         stamp,
         counts={"rows_quarantined": report.rows_quarantined, **report.counted},
         rows_in_about=about_count(study, report.rows_in),
+        # The month alone: the day may be that of one patient's last record.
+        dates_until=f"{report.last_day:%Y-%m}" if report.last_day else "not bounded",
     )
 
 

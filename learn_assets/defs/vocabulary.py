@@ -6,7 +6,7 @@ from learn_assets.defs.metadata import table_result, table_spec
 from learn_assets.defs.resources import LakeResource
 from learn_assets.defs.stages import data_step
 from learn_assets.disclosure import shown_share
-from learn_assets.sources.concepts import concept_resolver
+from learn_assets.sources.concepts import code_systems_of_source, concept_resolver
 from learn_assets.study import Study
 from learn_assets.vocabulary.code_lists import resolve_code_lists
 from learn_assets.vocabulary.coverage import coverage_below
@@ -66,7 +66,9 @@ def _code_list(study: Study) -> dg.AssetsDefinition:
     @dg.multi_asset(name="code_list", specs=[spec])
     def code_list(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         with data_step(context, study, lake) as opened:
-            frame = resolve_code_lists(study, concept_resolver(study, opened))
+            frame = resolve_code_lists(
+                study, concept_resolver(study, opened), code_systems_of_source(study, opened)
+            )
             stamp = opened.write("code_list", frame)
             return table_result(study, "code_list", stamp, lists=frame["list"].n_unique())
 

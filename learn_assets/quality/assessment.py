@@ -20,8 +20,13 @@ from learn_assets.quality.content import (
     record_measures,
 )
 from learn_assets.quality.judge import judged
-from learn_assets.quality.measure import Measure
-from learn_assets.quality.months import end_of_records, monthly_measures, monthly_records
+from learn_assets.quality.measure import Measure, nothing
+from learn_assets.quality.months import (
+    MonthlyRecords,
+    end_of_records,
+    monthly_measures,
+    monthly_records,
+)
 from learn_assets.quality.received import accepted_share, received_measures
 from learn_assets.schemas.registry import empty_frame
 from learn_assets.study import Study
@@ -67,18 +72,25 @@ def _accepting(item: Expectation, study: Study) -> Expectation:
     return replace(item, threshold=max(item.threshold, accepted)) if accepted else item
 
 
-def measured(lake: Lake, minimum_cell: int) -> dict[str, Measure]:
+def measured(lake: Lake, minimum_cell: int, *, shifted: bool = False) -> dict[str, Measure]:
     """Return every measure of a lake by the name of its expectation.
 
-    Shares of fewer than `minimum_cell` records are not taken. MissingTableError when one of
-    `MEASURED_TABLES` has not been made.
+    Shares of fewer than `minimum_cell` records are not taken. shifted: dates are of no calendar
+    year, so that nothing is measured by month. MissingTableError when one of `MEASURED_TABLES` has
+    not been made.
     """
-    months = {table: monthly_records(lake, table) for table in EVENT_TABLES}
+    months = {
+        table: MonthlyRecords(0, ()) if shifted else monthly_records(lake, table)
+        for table in EVENT_TABLES
+    }
+    by_month = monthly_measures(months, minimum_cell)
+    if shifted:
+        by_month = dict.fromkeys(by_month, nothing("each patient's dates are shifted"))
     return {
         **received_measures(lake, minimum_cell),
         **patient_measures(lake, end_of_records(months, minimum_cell), minimum_cell),
         **record_measures(lake, minimum_cell),
-        **monthly_measures(months, minimum_cell),
+        **by_month,
         **diagnosis_measures(lake, minimum_cell),
         **medication_measures(lake, minimum_cell),
         **lab_result_measures(lake, minimum_cell),
@@ -88,7 +100,8 @@ def measured(lake: Lake, minimum_cell: int) -> dict[str, Measure]:
 def assess(study: Study, lake: Lake) -> pl.DataFrame:
     """Return the table `data_quality`, a row an expectation of the study, in the suite's order."""
     minimum = study.privacy.minimum_cell
-    suite, measures = planned(study), measured(lake, minimum)
+    shifted = study.dates.shifted is not None
+    suite, measures = planned(study), measured(lake, minimum, shifted=shifted)
     values = {
         item.name: value for item in suite if (value := measures[item.name].value) is not None
     }

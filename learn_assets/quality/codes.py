@@ -7,20 +7,21 @@ from types import MappingProxyType
 
 import polars as pl
 
-# Upper case; dots are optional, since sites send ICD codes with and without.
+# Upper case; dots are optional, as sites send ICD codes with and without. What codes are compared
+# without (macro `comparable_code`), such as modifiers and the `.0` of a float, is no fault.
 FORMS: Mapping[str, str] = MappingProxyType(
     {
-        "ICD-10-CM": r"^[A-Z]\d[0-9AB](\.?[0-9A-Z]{1,4})?$",
+        "ICD-10-CM": r"^[A-Z]\d[0-9AB](\.?[0-9A-Z]{1,4})?\.?$",
         "ICD-9-CM": r"^(?:(?:\d{3}|V\d{2})(?:\.?\d{1,2})?|E\d{3}(?:\.?\d)?)$",
         "ICD-10-PCS": r"^[0-9A-HJ-NP-Z]{7}$",
         "ICD-9-PCS": r"^\d{2}(?:\.?\d{1,2})?$",
-        "CPT": r"^\d{4}[0-9A-Z]$",
+        "CPT": r"^\d{4}[0-9A-Z](?:\.0|(?:[-: ,][0-9A-Z]{2})*)$",
         # Level I of HCPCS is CPT.
-        "HCPCS": r"^[0-9A-Z]\d{3}[0-9A-Z]$",
-        "RxNorm": r"^\d{1,8}$",
-        "NDC": r"^(?:[0-9*]{4,6}-[0-9*]{3,4}-[0-9*]{1,2}|[0-9*]{10,12})$",
+        "HCPCS": r"^[0-9A-Z]\d{3}[0-9A-Z](?:\.0|(?:[-: ,][0-9A-Z]{2})*)$",
+        "RxNorm": r"^\d{1,8}(?:\.0)?$",
+        "NDC": r"^(?:[0-9*]{4,6}-[0-9*]{3,4}-[0-9*]{1,2}|[0-9*]{7,12}(?:\.0)?)$",
         "LOINC": r"^\d{1,7}-\d$",
-        "SNOMED": r"^\d{6,18}$",
+        "SNOMED": r"^\d{6,18}(?:\.0)?$",
     }
 )
 

@@ -28,7 +28,12 @@ _OF_EVENTS: Mapping[str, tuple[Reason, ...]] = MappingProxyType(
         "unreadable_dates": (Reason.UNREADABLE_DATE, Reason.IMPOSSIBLE_DATE),
         "unknown_code_systems": (Reason.UNKNOWN_CODE_SYSTEM,),
         "unknown_patients": (Reason.UNKNOWN_PATIENT,),
-        "missing_keys": (Reason.MISSING_PATIENT_ID, Reason.MISSING_CODE, Reason.MISSING_DATE),
+        "missing_keys": (
+            Reason.MISSING_PATIENT_ID,
+            Reason.MISSING_CODE,
+            Reason.MISSING_DATE,
+            Reason.PLACEHOLDER_DATE,
+        ),
         "future_dates": (Reason.FUTURE_DATE,),
         "before_birth": (Reason.BEFORE_BIRTH,),
         "after_death": (Reason.AFTER_DEATH,),

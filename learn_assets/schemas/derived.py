@@ -78,6 +78,15 @@ class UnmappedCodes(Table):
     records: pl.Int64 = pa.Field(ge=1, description="Records that carry it.")
 
 
+class IndexResults(Table):
+    """How the rule of the index event read the results of its own test."""
+
+    matched: str = pa.Field(isin=["number", "word", "none"], description="What matched the rule.")
+    text: str = pa.Field(nullable=True, description="Text of results that no rule matches.")
+    results: pl.Int64 = pa.Field(ge=1, description="Laboratory results.")
+    patients: pl.Int64 = pa.Field(ge=1, description="Patients with such a result.")
+
+
 class DescriptionCoverage(Table):
     """Share of records with a description."""
 

@@ -71,10 +71,21 @@ class LabResult(EventRecord):
     """One row a laboratory result."""
 
     value_number: pl.Float64 = pa.Field(
-        nullable=True, description="Numeric result; none of one below a limit, which its text has."
+        nullable=True, description="Numeric result; none of a titer, or of one below a limit."
     )
-    value_text: str = pa.Field(nullable=True, description="Result in words.")
+    value_text: str = pa.Field(nullable=True, description="Result in words, as sent.")
     unit: str = pa.Field(nullable=True, description="Unit as sent.")
+    said_number: pl.Float64 = pa.Field(
+        nullable=True, description="Number that the result names: of a titer its reciprocal."
+    )
+    comparator: str = pa.Field(
+        nullable=True,
+        isin=["<", "<=", ">", ">="],
+        description="How the result compares with that number; none: it is the number.",
+    )
+    word: str = pa.Field(
+        nullable=True, description="What the text says besides, in lower case: positive, speckled."
+    )
 
 
 class Terminology(Table):
@@ -129,6 +140,15 @@ class CareSite(Table):
         description="Pseudonym of the institution, as sent.",
     )
     source_row: pl.Int64 = pa.Field(ge=1, description="Line in the source.")
+
+
+class ObservationPeriod(Table):
+    """A span in which whatever happened to a patient would be on record, as OMOP states it."""
+
+    patient_id: str = pa.Field(str_length={"min_value": 1}, description="Person.")
+    start_date: pl.Date = pa.Field(ge=EARLIEST_DATE, description="First day.")
+    end_date: pl.Date = pa.Field(nullable=True, description="Last day; empty: not over.")
+    source_row: pl.Int64 = pa.Field(unique=True, ge=1, description="Position in the source.")
 
 
 class Quarantine(Table):

@@ -70,6 +70,9 @@ _PROGRESSION = {
     "cohort_feature": Declared(DATA_TABLES, records.CohortFeature, "page"),
     "genetic_score": Declared(DATA_TABLES, records.GeneticScore, "page", arrives=True),
     "care_site": Declared(DATA_TABLES, records.CareSite, "page", in_report=True, arrives=True),
+    "observation_period": Declared(
+        DATA_TABLES, records.ObservationPeriod, "metadata", arrives=True
+    ),
     "code_list": Declared(DATA_TABLES, derived.CodeList, "metadata", in_report=True),
     "packaged_description": Declared(
         DATA_TABLES, derived.PackagedDescription, "metadata", in_report=True
@@ -81,6 +84,7 @@ _PROGRESSION = {
     "unmapped_codes": Declared(DATA_TABLES, derived.UnmappedCodes, in_report=True),
     "description_coverage": Declared(DATA_TABLES, derived.DescriptionCoverage, in_report=True),
     "data_quality": Declared(DATA_TABLES, quality.DataQuality, in_report=True),
+    "index_results": Declared(DATA_TABLES, derived.IndexResults),
     "index_events": Declared(DATA_TABLES, derived.IndexEvents, "page", in_report=True),
     "exclusion_events": Declared(DATA_TABLES, derived.ExclusionEvents, "metadata"),
     "outcome_confirmation": Declared(DATA_TABLES, derived.OutcomeConfirmation, "metadata"),

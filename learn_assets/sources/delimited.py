@@ -1,6 +1,7 @@
 """Delimited text to text columns, block by block, with every unreadable line set aside.
 
-A physical line is a record: a quoted field that runs over a line end counts as an unbalanced quote.
+A line is a record, and so are several where a quoted field runs over line ends (RFC 4180). A stray
+quotation mark opens no record: what follows it must close it and leave as many fields as columns.
 Lines without a quote are split vectorized; well-formed quoted lines go through Polars' reader; only
 what is left is looked at one by one, with Python's `csv`, whose answer is the definition.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +29,9 @@ MALFORMED_SCHEMA = pl.Schema({SOURCE_ROW: pl.Int64(), "reason": pl.String(), "re
 _WIDEST_PATTERN = 200
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SIXTEEN_BIT_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# No text in UTF-8 has so many bytes of 0; in UTF-16 every other byte of a plain letter is one.
+_ZEROS_OF_SIXTEEN_BIT = 0.2
+_MOST_LINES_OF_A_RECORD = 200
 
 
 class MalformedReason(StrEnum):
@@ -55,10 +60,16 @@ class Block:
 
 @dataclass(frozen=True)
 class ParsedBlock:
-    """Rows (text columns and source_row) and malformed lines (source_row, reason, record)."""
+    """Rows (text columns and source_row) and malformed lines (source_row, reason, record).
+
+    continued: non-empty lines that belong to a row begun on an earlier line. rest: lines at the end
+    that may be the beginning of a record, to be put before the next block.
+    """
 
     rows: pl.DataFrame
     malformed: pl.DataFrame
+    continued: int = 0
+    rest: Block | None = None
 
 
 def read_blocks(stream: BinaryIO, label: str, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
@@ -70,6 +81,9 @@ def read_blocks(stream: BinaryIO, label: str, block_bytes: int = BLOCK_BYTES) ->
     head = stream.read(2 * LONGEST_HEADER_BYTES)
     if head[:2] in _SIXTEEN_BIT_MARKS:
         raise SourceError(f"{label} is UTF-16; save it as UTF-8")
+    beginning = head[:4096]
+    if beginning.count(0) > _ZEROS_OF_SIXTEEN_BIT * len(beginning):
+        raise SourceError(f"{label} is UTF-16 without a byte order mark; save it as UTF-8")
     head = head.removeprefix(_BYTE_ORDER_MARK)
     _check_first_line(head, label)
     first_line = 1
@@ -139,12 +153,41 @@ def split_line(line: str, dialect: Dialect) -> list[str] | None:
         return None
 
 
-def parse_block(block: Block, columns: list[str], dialect: Dialect) -> ParsedBlock:
+def parse_blocks(
+    blocks: Iterator[Block], columns: list[str], dialect: Dialect
+) -> Iterator[tuple[Block, ParsedBlock]]:
+    """Yield each block as it was parsed, with the lines that the one before left over."""
+    rest = b""
+    for body, is_last in _with_last(blocks):
+        block = Block(body.first_line - rest.count(b"\n"), rest + body.data)
+        parsed = parse_block(block, columns, dialect, is_last=is_last)
+        rest = b"" if parsed.rest is None else parsed.rest.data
+        yield block, parsed
+
+
+def _with_last(blocks: Iterator[Block]) -> Iterator[tuple[Block, bool]]:
+    """Yield blocks, and whether each is the last."""
+    held = next(blocks, None)
+    while held is not None:
+        following = next(blocks, None)
+        yield held, following is None
+        held = following
+
+
+def parse_block(
+    block: Block, columns: list[str], dialect: Dialect, *, is_last: bool = True
+) -> ParsedBlock:
     """Split the lines of a block into text columns; empty lines are not rows.
 
-    Returns rows with `columns` and source_row in line order, and the malformed lines.
+    is_last: no block follows, so that nothing is left over. Returns rows with `columns` and
+    source_row in line order, and the malformed lines.
     """
-    lines, undecodable = _decode_lines(block)
+    numbered, undecodable = _decode_lines(block)
+    records = _Records(numbered)
+    if dialect.quoted:
+        unread = set(undecodable.get_column(SOURCE_ROW))
+        records = _joined(numbered, unread, len(columns), dialect, is_last=is_last)
+    lines = records.lines.filter(pl.col("line") != "")
     width = len(columns)
     commas = pl.col("line").str.count_matches(dialect.separator, literal=True)
     quote = pl.col("line").str.contains('"', literal=True) if dialect.quoted else pl.lit(False)
@@ -152,13 +195,97 @@ def parse_block(block: Block, columns: list[str], dialect: Dialect) -> ParsedBlo
     plain = lines.filter(~pl.col("quoted") & pl.col("fits"))
     short = lines.filter(~pl.col("quoted") & ~pl.col("fits"))
     rows = _split_plain(plain, columns, dialect)
+    # Lines that are left over are judged with the next block.
+    undecodable = undecodable.filter(pl.col(SOURCE_ROW) < records.left_from)
     malformed = [undecodable, _malformed(short, MalformedReason.WRONG_COLUMN_COUNT)]
     quoted = lines.filter("quoted")
     if not quoted.is_empty():
         more_rows, more_malformed = _split_quoted(quoted, columns, dialect)
         rows = pl.concat([rows, *more_rows]).sort(SOURCE_ROW)
         malformed += more_malformed
-    return ParsedBlock(rows, pl.concat(malformed).sort(SOURCE_ROW))
+    return ParsedBlock(
+        rows,
+        pl.concat(malformed).sort(SOURCE_ROW),
+        records.continued,
+        _lines_from(block, records.left_from),
+    )
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Lines with each record on one; `left_from` numbers the first line that is left over."""
+
+    lines: pl.DataFrame
+    continued: int = 0
+    left_from: int = sys.maxsize
+
+
+def _joined(
+    numbered: pl.DataFrame, unread: set[int], width: int, dialect: Dialect, *, is_last: bool
+) -> _Records:
+    """Return lines with those of a record in one, where a quoted field runs over line ends.
+
+    unread: numbers of lines that are no text, which no record may hold.
+    """
+    odd = numbered.select(
+        pl.arg_where(pl.col("line").str.count_matches('"', literal=True) % 2 == 1)
+    ).to_series()
+    places = odd.to_list()
+    if not places:
+        return _Records(numbered)
+    texts = numbered.get_column("line").to_list()
+    first = int(numbered.item(0, SOURCE_ROW))
+    gone: set[int] = set()
+    free, left = 0, len(texts)
+    for opens, closes in zip(places, [*places[1:], len(texts)], strict=True):
+        if opens < free or closes - opens >= _MOST_LINES_OF_A_RECORD:
+            continue
+        if closes == len(texts):
+            left = left if is_last else opens
+            continue
+        record = "\n".join(texts[opens : closes + 1])
+        whole = unread.isdisjoint(range(first + opens, first + closes + 1))
+        if (
+            whole
+            and not _holds_a_row(texts[opens + 1 : closes + 1], width, dialect)
+            and _is_record(record, width, dialect)
+        ):
+            texts[opens] = record
+            gone.update(range(opens + 1, closes + 1))
+            free = closes + 1
+    continued = sum(1 for place in gone if texts[place])
+    kept = [place for place in range(left) if place not in gone]
+    lines = numbered.with_columns(pl.Series("line", texts, dtype=pl.String))[kept]
+    left_from = sys.maxsize if left == len(texts) else int(numbered.item(left, SOURCE_ROW))
+    return _Records(lines, continued, left_from)
+
+
+def _holds_a_row(lines: list[str], width: int, dialect: Dialect) -> bool:
+    """Say whether a line that would go on with a text has the separators of a row before any quote.
+
+    Two stray quotation marks would take all rows between them into one text.
+    """
+    return any(
+        line.partition('"')[0].count(dialect.separator) >= width - 1 for line in lines if width > 1
+    )
+
+
+def _is_record(text: str, width: int, dialect: Dialect) -> bool:
+    lines = (f"{line}\n" for line in text.split("\n"))
+    reader = csv.reader(lines, delimiter=dialect.separator, strict=True)
+    try:
+        records = list(reader)
+    except csv.Error:
+        return False
+    return len(records) == 1 and len(records[0]) == width
+
+
+def _lines_from(block: Block, first_line: int) -> Block | None:
+    skipped = first_line - block.first_line
+    lines = block.data.split(b"\n")
+    if skipped >= len(lines):
+        return None
+    return Block(first_line, b"\n".join(lines[skipped:]))
 
 
 def _decode_lines(block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -173,9 +300,7 @@ def _number(texts: list[str], first_line: int) -> pl.DataFrame:
     numbered = pl.DataFrame({"line": pl.Series(texts, dtype=pl.String)}).with_row_index(
         SOURCE_ROW, offset=first_line
     )
-    return numbered.select(
-        pl.col(SOURCE_ROW).cast(pl.Int64), pl.col("line").str.strip_suffix("\r")
-    ).filter(pl.col("line") != "")
+    return numbered.select(pl.col(SOURCE_ROW).cast(pl.Int64), pl.col("line").str.strip_suffix("\r"))
 
 
 def _decode_one_by_one(block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:

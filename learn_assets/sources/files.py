@@ -99,6 +99,19 @@ def single_file(path: Path) -> SourceFile:
     return members[0]
 
 
+def visible_files(folder: Path, pattern: str = "*") -> tuple[Path, ...]:
+    """Return the files at any depth of a folder, sorted, without hidden ones.
+
+    Tools keep copies of their own in hidden folders, such as `.ipynb_checkpoints`.
+    """
+    return tuple(
+        path
+        for path in sorted(folder.rglob(pattern))
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
 def _inventory(folder: Path) -> Iterator[SourceFile]:
     if folder.is_file():
         yield from _members(folder)

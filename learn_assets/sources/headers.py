@@ -11,6 +11,8 @@ from learn_assets.sources.delimited import Dialect, first_lines, split_line
 from learn_assets.sources.files import SourceError, SourceFile
 
 SAMPLE_LINES = 100
+_MOST_LINES_BEFORE_HEADER = 20
+_NAMES_IN_NOTE = 5
 MOST_COLUMNS = 10_000
 PATIENT_ID = "patient_id"
 _RESERVED = ("source_file", "source_row")
@@ -55,12 +57,17 @@ class TableLayout:
 
 @dataclass(frozen=True)
 class FileShape:
-    """How one file is to be read: its columns in order, dialect, and whether line 1 names them."""
+    """How one file is to be read: its columns in order and its dialect.
+
+    header_lines: non-empty lines up to and with the one that names the columns; 0 without one.
+    notes: what is unusual about the file and read all the same, in words without values.
+    """
 
     file: SourceFile
     columns: tuple[str, ...]
     dialect: Dialect
-    has_header: bool
+    header_lines: int
+    notes: tuple[str, ...] = ()
 
 
 def squash(name: str) -> str:
@@ -81,16 +88,16 @@ def file_shapes(files: Sequence[SourceFile], layout: TableLayout) -> tuple[FileS
         lines = first_lines(file, SAMPLE_LINES)
         if not lines:
             continue
-        dialect = Dialect(_separator(lines[0]))
-        cells = split_line(lines[0], dialect) or []
+        place = _header_place(lines, layout)
+        dialect = Dialect(_separator(lines[place]))
+        cells = split_line(lines[place], dialect) or []
         if len(cells) > MOST_COLUMNS:
             raise SourceError(
                 f"{file.label}, line 1: {len(cells)} columns, and at most {MOST_COLUMNS} are read; "
                 "check its line ends, or remove columns"
             )
         if _is_header(cells, layout):
-            columns = _name_columns(cells, layout, file)
-            shapes.append(FileShape(file, columns, dialect, has_header=True))
+            shapes.append(_named_shape(file, lines[place:], layout, place))
             continue
         rows = [row for row in (split_line(line, dialect) for line in lines) if row]
         headless.append((file, rows, dialect))
@@ -98,8 +105,50 @@ def file_shapes(files: Sequence[SourceFile], layout: TableLayout) -> tuple[FileS
     for file, rows, dialect in headless:
         columns = _columns_of_headless(file, rows, layout, named)
         names_line_one = not _fits(rows[:1], columns) and not _has_digit(rows[0])
-        shapes.append(FileShape(file, columns, dialect, has_header=names_line_one))
+        shapes.append(FileShape(file, columns, dialect, int(names_line_one)))
     return tuple(sorted(shapes, key=lambda shape: shape.file.label))
+
+
+def _header_place(lines: list[str], layout: TableLayout) -> int:
+    """Return the place of the first line that names columns; 0 when none does.
+
+    A title, comments or `sep=;`, as spreadsheets want it, may stand before it.
+    """
+    for place, line in enumerate(lines[:_MOST_LINES_BEFORE_HEADER]):
+        cells = split_line(line, Dialect(_separator(line))) or []
+        if len(cells) > 1 and _is_header(cells, layout):
+            return place
+    return 0
+
+
+def _named_shape(
+    file: SourceFile, lines: list[str], layout: TableLayout, skipped: int
+) -> FileShape:
+    """Return the shape of a file by its header, the first of `lines`."""
+    dialect = Dialect(_separator(lines[0]))
+    cells = split_line(lines[0], dialect) or []
+    columns = _name_columns(cells, layout, file)
+    notes = []
+    if skipped:
+        notes.append(f"{skipped} lines before the header were skipped")
+    written = Counter(cell.strip().lower() for cell in cells if cell.strip())
+    twice = sorted(name for name, times in written.items() if times > 1)[:_NAMES_IN_NOTE]
+    if twice:
+        notes.append(f"the header names {', '.join(twice)} more than once; the first is read")
+    beyond = _cells_beyond(lines[1:], len(cells), dialect)
+    if beyond:
+        notes.append("rows end in delimiters that the header lacks; they were left out")
+        columns = (*columns, *(f"beyond_the_header_{number + 1}" for number in range(beyond)))
+    return FileShape(file, columns, dialect, skipped + 1, tuple(notes))
+
+
+def _cells_beyond(lines: list[str], width: int, dialect: Dialect) -> int:
+    """Return how many empty cells every row of a sample has beyond its header; 0 if any differs."""
+    rows = [row for row in (split_line(line, dialect) for line in lines) if row is not None]
+    beyond = {len(row) - width for row in rows}
+    if len(beyond) != 1 or not rows or min(beyond) < 1:
+        return 0
+    return min(beyond) if not any(cell.strip() for row in rows for cell in row[width:]) else 0
 
 
 def _separator(line: str) -> str:
@@ -172,10 +221,12 @@ def _columns_of_headless(
 
 
 def _fits(rows: list[list[str]], columns: tuple[str, ...]) -> bool:
-    """Say whether most rows look as the columns' names demand."""
+    """Say whether most rows have as many cells as columns, and look as their names demand."""
     looks = [(position, _LOOKS[name]) for position, name in enumerate(columns) if name in _LOOKS]
     good = sum(
-        all(pattern.fullmatch(row[position].strip()) for position, pattern in looks) for row in rows
+        len(row) == len(columns)
+        and all(pattern.fullmatch(row[position].strip()) for position, pattern in looks)
+        for row in rows
     )
     return good * 2 > len(rows)
 

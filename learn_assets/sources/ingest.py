@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from learn_assets.lake import Lake
-from learn_assets.sources.files import SourceFile, single_file
+from learn_assets.sources.files import SourceFile, single_file, visible_files
 from learn_assets.sources.meds import ingest_meds, meds_files
 from learn_assets.sources.omop import ingest_omop
 from learn_assets.sources.omop_database import omop_path
@@ -86,8 +86,8 @@ def _files_of(source: ExtractSource, table: str) -> tuple[SourceFile, ...]:
         return files_beside(source, table).files
     if isinstance(source, OmopSource):
         path = omop_path(source)
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        return tuple(SourceFile(file) for file in files if file.is_file())
+        files = visible_files(path) if path.is_dir() else (path,)
+        return tuple(SourceFile(file) for file in files)
     if isinstance(source, MedsSource):
         return tuple(SourceFile(file) for file in meds_files(source))
     return table_files(source, table).files

@@ -17,11 +17,18 @@ import polars as pl
 
 from learn_assets.duckdb_session import open_duckdb, parquet_relation, sql_text
 from learn_assets.lake import Lake
-from learn_assets.sources.files import SourceError
-from learn_assets.sources.meds_codes import DEMOGRAPHICS, PACKAGED_RULES, Meaning, meanings_of
+from learn_assets.sources.files import SourceError, visible_files
+from learn_assets.sources.meds_codes import (
+    DEMOGRAPHICS,
+    PACKAGED_RULES,
+    Meaning,
+    Written,
+    columns_of,
+    meanings_of,
+)
 from learn_assets.sources.raw_tables import RawSinks, raw_sinks
 from learn_assets.sources.reports import IngestReport
-from learn_assets.study import MedsSource
+from learn_assets.study import MedsCodeRule, MedsSource
 
 BIRTH, DEATH = "MEDS_BIRTH", "MEDS_DEATH"
 _NEEDED = ("subject_id", "time", "code")
@@ -36,19 +43,16 @@ _TERMINOLOGY_COLUMNS = ("code_system", "code", "description", "meds_code")
 _UNIT_IN_CODE = r"LAB//(?:RESULT//)?[^/]+//(.+)"
 _METADATA = ("code", "description", "parent_codes")
 _BATCH_ROWS = 200_000
-_MEANING_SCHEMA = {
-    "meds_code": pl.String,
-    "kind": pl.String,
-    "code_system": pl.String,
-    "code": pl.String,
-}
+# Columns of the relation of events that are not the dataset's, or are read under another name.
+_OWN = ("subject_id", "code", "filename", "source_file", "source_row")
 
 
 @dataclass(frozen=True)
 class MedsDataset:
     """An open dataset: SQL relation of its events, their columns, shards, and what codes mean.
 
-    The relation `meanings` of the connection holds `meanings`, a row a code.
+    The relation `meanings` of the connection holds `meanings`, a row a code and what `looked_at`
+    (columns) has of it.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -57,7 +61,22 @@ class MedsDataset:
     folder: Path
     shards: tuple[Path, ...]
     descriptions: Mapping[str, str]
-    meanings: Mapping[str, Meaning]
+    meanings: Mapping[Written, Meaning]
+    looked_at: tuple[str, ...]
+
+    @property
+    def same_meaning(self) -> str:
+        """Return the SQL condition that a row of `meanings` is that of an event."""
+        further = (
+            f'AND m."where {name}" IS NOT DISTINCT FROM {self.column(name)}'
+            for name in self.looked_at
+        )
+        return " ".join(["m.meds_code = e.code", *further])
+
+    @property
+    def further_columns(self) -> tuple[str, ...]:
+        """Return the columns that tell one event from another besides subject and code."""
+        return tuple(sorted(self.columns - set(_OWN)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -79,7 +98,7 @@ class MedsDataset:
     def count(self, condition: str) -> int:
         """Return how many events meet a condition on event `e` and its meaning `m`."""
         query = (
-            f"SELECT count(*) FROM {self.events} e LEFT JOIN meanings m ON m.meds_code = e.code "
+            f"SELECT count(*) FROM {self.events} e LEFT JOIN meanings m ON {self.same_meaning} "
             f"WHERE {condition}"
         )
         found = self.connection.execute(query).fetchone()
@@ -105,7 +124,7 @@ def ingest_meds(source: MedsSource, lake: Lake, table: str) -> IngestReport:
 
 def meds_files(source: MedsSource) -> tuple[Path, ...]:
     """Return the shards and the metadata of codes. SourceError when there is no shard."""
-    shards = tuple(sorted((source.folder / "data").rglob("*.parquet")))
+    shards = visible_files(source.folder / "data", "*.parquet")
     if not shards:
         raise SourceError(
             f"{source.folder / 'data'} has no Parquet file; correct `source.folder` in the study: "
@@ -130,15 +149,20 @@ def open_meds(source: MedsSource, staging: Path) -> Iterator[MedsDataset]:
                 "is it a dataset of MEDS 0.3 or later?"
             )
         descriptions, parents = _code_metadata(connection, source)
-        written = connection.execute(f"SELECT DISTINCT code FROM {events} e WHERE code IS NOT NULL")
-        codes = sorted({str(row[0]) for row in written.fetchall()} | set(descriptions))
-        meanings = meanings_of(codes, parents, (*source.codes, *PACKAGED_RULES))
+        rules = (*_known_rules(source, columns), *_possible(PACKAGED_RULES, columns))
+        looked_at = columns_of(rules)
+        wanted = ", ".join(["code", *(f'CAST("{name}" AS VARCHAR)' for name in looked_at)])
+        written = connection.execute(f"SELECT DISTINCT {wanted} FROM {events} e")
+        found: set[Written] = {tuple(row) for row in written.fetchall() if row[0] is not None}
+        found |= {(code, *(None for _ in looked_at)) for code in descriptions}
+        codes = sorted({str(item[0]) for item in found})
+        meanings = meanings_of(found, parents, rules)
         if not any(item.kind == "diagnosis" for item in meanings.values()):
             raise SourceError(
                 f"no code in {source.folder} is a diagnosis by the rules; codes begin with "
                 f"{_beginnings(codes)}: say in `source.codes` what they mean"
             )
-        connection.register("meanings", _meaning_frame(meanings).to_arrow())
+        connection.register("meanings", _meaning_frame(meanings, looked_at).to_arrow())
         yield MedsDataset(
             connection,
             events,
@@ -147,11 +171,30 @@ def open_meds(source: MedsSource, staging: Path) -> Iterator[MedsDataset]:
             tuple(shards),
             descriptions,
             meanings,
+            looked_at,
         )
 
 
+def _known_rules(source: MedsSource, columns: frozenset[str]) -> tuple[MedsCodeRule, ...]:
+    """Return the study's rules. SourceError when one looks at a column that no shard has."""
+    missing = sorted(set(columns_of(source.codes)) - columns)
+    if missing:
+        raise SourceError(
+            f"the shards of {source.folder} have no column {', '.join(missing)}, which "
+            f"`source.codes` looks at; they have {', '.join(sorted(columns - set(_OWN)))}"
+        )
+    return source.codes
+
+
+def _possible(rules: Sequence[MedsCodeRule], columns: frozenset[str]) -> tuple[MedsCodeRule, ...]:
+    return tuple(rule for rule in rules if columns.issuperset(rule.where))
+
+
 def _ingest_events(dataset: MedsDataset, lake: Lake, table: str) -> IngestReport:
+    # Two events of a day that differ in time, dose or any other column are two events.
+    further = dataset.further_columns
     columns = _LAB_COLUMNS if table == "lab_result" else _EVENT_COLUMNS
+    columns = (*columns, *(f"meds_{name}" for name in further))
     encounter = next((name for name in _ENCOUNTERS if name in dataset.columns), "encounter_id")
     unit = f"nullif(regexp_extract(e.code, '^{_UNIT_IN_CODE}$', 1), '')"
     selected = f"""
@@ -161,8 +204,9 @@ def _ingest_events(dataset: MedsDataset, lake: Lake, table: str) -> IngestReport
             {dataset.column("numeric_value")} AS value_number,
             {dataset.column("text_value")} AS value_text,
             coalesce({dataset.column("unit")}, {unit}) AS unit,
+            {"".join(f'{dataset.column(name)} AS "meds_{name}", ' for name in further)}
             e.source_file, e.source_row
-        FROM {dataset.events} e JOIN meanings m ON m.meds_code = e.code
+        FROM {dataset.events} e JOIN meanings m ON {dataset.same_meaning}
         WHERE m.kind = '{table}'"""
     with raw_sinks(lake, table, columns) as sinks:
         # A join keeps no order, and putting all events in order would hold all of them.
@@ -188,7 +232,7 @@ def _ingest_subjects(dataset: MedsDataset, lake: Lake) -> IngestReport:
             CAST(year(min(e.time) FILTER (e.code = '{BIRTH}')) AS VARCHAR) AS year_of_birth,
             CAST(CAST(min(e.time) FILTER (e.code = '{DEATH}') AS DATE) AS VARCHAR) AS death_date,
             min(e.source_file) AS source_file, min(e.source_row) AS source_row
-        FROM {dataset.events} e LEFT JOIN meanings m ON m.meds_code = e.code
+        FROM {dataset.events} e LEFT JOIN meanings m ON {dataset.same_meaning}
         WHERE e.subject_id IS NOT NULL GROUP BY e.subject_id ORDER BY e.subject_id"""
     with raw_sinks(lake, "patient", _PATIENT_COLUMNS) as sinks:
         for batch in dataset.batches(query):
@@ -197,7 +241,7 @@ def _ingest_subjects(dataset: MedsDataset, lake: Lake) -> IngestReport:
 
 
 def _ingest_descriptions(dataset: MedsDataset, lake: Lake) -> IngestReport:
-    described = _meaning_frame(dataset.meanings).with_columns(
+    described = _meaning_frame(dataset.meanings, dataset.looked_at).with_columns(
         pl.col("meds_code")
         .replace_strict(dict(dataset.descriptions), default=None, return_dtype=pl.String)
         .alias("description")
@@ -260,9 +304,11 @@ def _code_metadata(
     return descriptions, parents
 
 
-def _meaning_frame(meanings: Mapping[str, Meaning]) -> pl.DataFrame:
-    rows = [(code, item.kind, item.code_system, item.code) for code, item in meanings.items()]
-    return pl.DataFrame(rows, schema=_MEANING_SCHEMA, orient="row")
+def _meaning_frame(meanings: Mapping[Written, Meaning], looked_at: Sequence[str]) -> pl.DataFrame:
+    columns = ("meds_code", *(f"where {name}" for name in looked_at))
+    rows = [(*key, item.kind, item.code_system, item.code) for key, item in meanings.items()]
+    schema = dict.fromkeys((*columns, "kind", "code_system", "code"), pl.String)
+    return pl.DataFrame(rows, schema=schema, orient="row").sort(columns)
 
 
 def _beginnings(codes: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ names of vocabularies become the spellings of TriNetX where there is one.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,10 @@ VOCABULARIES: dict[str, str] = {
     "ICD9Proc": "ICD-9-PCS",
     "CPT4": "CPT",
 }
-# Operators of a number that is no result but a limit above it; the others leave it a result.
+# Operators of a number that is no result but a limit of it; the others leave it a result.
 _LESS_THAN = {"4171756": "<", "4171754": "<="}
+_GREATER_THAN = {"4172704": ">", "4171755": ">="}
+_OPERATORS = {**_LESS_THAN, **_GREATER_THAN}
 _SEXES = {"8532": "F", "8507": "M"}
 _CONCEPT_SCHEMA = pl.Schema(
     {
@@ -36,6 +38,7 @@ _CONCEPT_SCHEMA = pl.Schema(
         "code_system": pl.String(),
         "code": pl.String(),
         "concept_name": pl.String(),
+        "domain": pl.String(),
     }
 )
 
@@ -50,7 +53,13 @@ class EventTable:
     concept: str
     source_concept: str
     source_value: str
+    domain: str
     measured: bool = False
+
+    @property
+    def moment(self) -> str:
+        """Column of the date with its time, which some databases fill alone."""
+        return self.date.replace("_date", "_datetime")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -58,7 +67,7 @@ class EventTable:
         base = (self.record_id, "person_id", self.date, self.concept, self.source_concept)
         value = ("value_as_number", "value_as_string", "value_as_concept_id", "value_source_value")
         unit = ("operator_concept_id", "unit_concept_id", "unit_source_value")
-        plain = (*base, self.source_value, "visit_occurrence_id")
+        plain = (*base, self.moment, self.source_value, "visit_occurrence_id")
         return (*plain, *value, *unit) if self.measured else plain
 
     @property
@@ -68,7 +77,7 @@ class EventTable:
         return (*coded, "value_as_concept_id", "unit_concept_id") if self.measured else coded
 
 
-def _events(name: str, stem: str, date: str, *, measured: bool = False) -> EventTable:
+def _events(name: str, stem: str, date: str, domain: str, *, measured: bool = False) -> EventTable:
     return EventTable(
         name=name,
         record_id=f"{name}_id",
@@ -76,17 +85,21 @@ def _events(name: str, stem: str, date: str, *, measured: bool = False) -> Event
         concept=f"{stem}_concept_id",
         source_concept=f"{stem}_source_concept_id",
         source_value=f"{stem}_source_value",
+        domain=domain,
         measured=measured,
     )
 
 
 EVENT_TABLES: dict[str, tuple[EventTable, ...]] = {
-    "diagnosis": (_events("condition_occurrence", "condition", "condition_start_date"),),
-    "procedure": (_events("procedure_occurrence", "procedure", "procedure_date"),),
-    "medication": (_events("drug_exposure", "drug", "drug_exposure_start_date"),),
+    "diagnosis": (
+        _events("condition_occurrence", "condition", "condition_start_date", "Condition"),
+    ),
+    "procedure": (_events("procedure_occurrence", "procedure", "procedure_date", "Procedure"),),
+    "medication": (_events("drug_exposure", "drug", "drug_exposure_start_date", "Drug"),),
     "lab_result": (
-        _events("measurement", "measurement", "measurement_date", measured=True),
-        _events("observation", "observation", "observation_date", measured=True),
+        _events("measurement", "measurement", "measurement_date", "Meas", measured=True),
+        # What is of no other domain is an observation, so any may be in it.
+        _events("observation", "observation", "observation_date", "", measured=True),
     ),
 }
 _NEEDED = ("person", "condition_occurrence", "concept")
@@ -97,6 +110,11 @@ _EVENT_COLUMNS = (
 _LAB_COLUMNS = (*_EVENT_COLUMNS, "value_number", "value_text", "unit")
 _PATIENT_COLUMNS = ("patient_id", "sex", "race", "ethnicity", "year_of_birth", "death_date")
 _CARE_SITE_OF_PERSON = {"person_id": "patient_id", "care_site_id": "care_site"}
+_PERIOD = {
+    "person_id": "patient_id",
+    "observation_period_start_date": "start_date",
+    "observation_period_end_date": "end_date",
+}
 _CARE_SITE_COLUMNS = tuple(_CARE_SITE_OF_PERSON.values())
 _TERMINOLOGY_COLUMNS = ("code_system", "code", "description", "concept_id")
 
@@ -113,6 +131,8 @@ def ingest_omop(source: OmopSource, lake: Lake, table: str) -> IngestReport:
             return _ingest_persons(database, lake)
         if table == "care_site" and source.person_care_site:
             return _ingest_care_sites(database, lake)
+        if table == "observation_period":
+            return _ingest_periods(database, lake)
         if table == "terminology":
             return _ingest_concepts(database, lake)
     with raw_sinks(lake, table, ("patient_id",)):
@@ -138,7 +158,12 @@ def resolve_concepts(
                 "correct `code_lists` in the study"
             )
         if include_descendants:
-            ancestor = database.required("concept_ancestor")
+            ancestor = database.table("concept_ancestor")
+            if ancestor is None:
+                raise SourceError(
+                    "`include_descendants` in `code_lists` needs the table concept_ancestor, which "
+                    "the OMOP source does not have; add it, or name every concept"
+                )
             known = _concepts(
                 database,
                 f"SELECT unnest({asked}::BIGINT[]) UNION "
@@ -149,28 +174,61 @@ def resolve_concepts(
     return tuple(sorted(set(known.select("code_system", "code").iter_rows())))
 
 
+def vocabularies(source: OmopSource) -> frozenset[str]:
+    """Return the code systems of the source's concepts."""
+    with tempfile.TemporaryDirectory() as staging, open_omop(source, Path(staging)) as database:
+        concept = database.required("concept")
+        found = database.frame(
+            f"SELECT DISTINCT {text_of(concept, 'vocabulary_id')} AS name FROM {concept.relation}"
+        )
+        names = found.get_column("name").drop_nulls()
+        return frozenset(VOCABULARIES.get(name, name) for name in names)
+
+
 def _ingest_events(database: OmopDatabase, lake: Lake, table: str) -> IngestReport:
     columns = _LAB_COLUMNS if table == "lab_result" else _EVENT_COLUMNS
-    labels: list[str] = []
+    read: list[OmopTable] = []
+    notes: list[str] = []
     with raw_sinks(lake, table, columns) as sinks:
         for events in EVENT_TABLES[table]:
             stored = _table(database, events.name)
             if stored is None:
                 continue
-            _demand(stored, "person_id", events.date, events.concept)
-            labels.append(stored.label)
+            _demand(stored, "person_id", _present(stored, events.date, events.moment))
+            _demand(stored, events.concept)
+            read.append(stored)
             concepts = _concepts_of(database, stored, events)
+            notes += _other_domains(database, stored, events)
             for batch in database.batches(stored, events.columns):
                 _write(sinks, stored, _event_rows(batch, events, concepts))
             _write_malformed(sinks, stored)
-    return _report(table, labels, sinks)
+    return _report(table, read, sinks, notes)
+
+
+def _present(table: OmopTable, date: str, moment: str) -> str:
+    """Return the column that dates a table: the date, or its time where there is no date."""
+    return moment if date not in table.columns and moment in table.columns else date
+
+
+def _other_domains(database: OmopDatabase, table: OmopTable, events: EventTable) -> Iterator[str]:
+    """Yield a note when concepts of an event table are of another domain than the table."""
+    used = f"SELECT {id_of(table, events.concept)} FROM {table.relation}"
+    found = _concepts(database, used).get_column("domain").unique().drop_nulls().sort()
+    # Some concepts are of two domains, such as `Condition/Meas`.
+    other = [domain for domain in found if events.domain not in domain]
+    if other:
+        yield (
+            f"{table.label}: some of its standard concepts are of the domain {', '.join(other)}; "
+            "their records are read with the others"
+        )
 
 
 def _ingest_persons(database: OmopDatabase, lake: Lake) -> IngestReport:
     person = database.required("person")
-    _demand(person, "person_id", "year_of_birth")
+    _demand(person, "person_id", _present(person, "year_of_birth", "birth_datetime"))
     columns = (
         *("person_id", "gender_concept_id", "gender_source_value", "year_of_birth"),
+        "birth_datetime",
         *("race_concept_id", "race_source_value"),
         *("ethnicity_concept_id", "ethnicity_source_value"),
     )
@@ -179,15 +237,15 @@ def _ingest_persons(database: OmopDatabase, lake: Lake) -> IngestReport:
     names = _concepts(database, ids).select("concept", "concept_name")
     death = _table(database, "death")
     deaths = _death_dates(database, death)
-    labels = [person.label]
+    read = [person]
     with raw_sinks(lake, "patient", _PATIENT_COLUMNS) as sinks:
         for batch in database.batches(person, columns):
             _write(sinks, person, _person_rows(batch, names, deaths))
         _write_malformed(sinks, person)
         if death is not None:
-            labels.append(death.label)
+            read.append(death)
             _write_malformed(sinks, death)
-    return _report("patient", labels, sinks)
+    return _report("patient", read, sinks)
 
 
 def _ingest_care_sites(database: OmopDatabase, lake: Lake) -> IngestReport:
@@ -198,7 +256,19 @@ def _ingest_care_sites(database: OmopDatabase, lake: Lake) -> IngestReport:
             # Who has no care site is in none, which is no mistake in the data.
             stated = batch.filter(pl.col("care_site_id") != "0")
             _write(sinks, person, stated.rename(_CARE_SITE_OF_PERSON))
-    return _report("care_site", [person.label], sinks)
+    return _report("care_site", [person], sinks)
+
+
+def _ingest_periods(database: OmopDatabase, lake: Lake) -> IngestReport:
+    period = _table(database, "observation_period")
+    read = [] if period is None else [period]
+    with raw_sinks(lake, "observation_period", tuple(_PERIOD.values())) as sinks:
+        for stored in read:
+            _demand(stored, *_PERIOD)
+            for batch in database.batches(stored, tuple(_PERIOD)):
+                _write(sinks, stored, batch.rename(_PERIOD))
+            _write_malformed(sinks, stored)
+    return _report("observation_period", read, sinks)
 
 
 def _ingest_concepts(database: OmopDatabase, lake: Lake) -> IngestReport:
@@ -216,7 +286,7 @@ def _ingest_concepts(database: OmopDatabase, lake: Lake) -> IngestReport:
             )
             _write(sinks, concept, rows)
         _write_malformed(sinks, concept)
-    return _report("terminology", [concept.label], sinks)
+    return _report("terminology", [concept], sinks)
 
 
 def _table(database: OmopDatabase, name: str) -> OmopTable | None:
@@ -244,7 +314,8 @@ def _concepts(database: OmopDatabase, ids: str) -> pl.DataFrame:
         f"SELECT {text_of(concept, 'concept_id')} AS concept, "
         f"{text_of(concept, 'vocabulary_id')} AS code_system, "
         f"{text_of(concept, 'concept_code')} AS code, "
-        f"{text_of(concept, 'concept_name')} AS concept_name "
+        f"{text_of(concept, 'concept_name')} AS concept_name, "
+        f"{text_of(concept, 'domain_id')} AS domain "
         f"FROM {concept.relation} WHERE {id_of(concept, 'concept_id')} IN ({ids}) "
         f"AND {id_of(concept, 'concept_id')} <> 0"
     )
@@ -276,8 +347,10 @@ def _event_rows(batch: pl.DataFrame, events: EventTable, concepts: pl.DataFrame)
         pl.when(visit != "0").then(visit).alias("encounter_id"),
         pl.coalesce("code_system", "source_code_system").alias("code_system"),
         pl.coalesce("code", "source_code").alias("code"),
-        pl.col(events.date).alias("date"),
-        pl.col(events.record_id).alias("record_id"),
+        pl.coalesce(events.date, events.moment).alias("date"),
+        # Without ids of records, equal rows are told apart by their place: they may differ in what
+        # is not read here, such as a dose.
+        pl.coalesce(events.record_id, pl.format("row {}", "source_row")).alias("record_id"),
         pl.col(events.concept).alias("concept_id"),
         pl.col(events.source_concept).alias("source_concept_id"),
         pl.col(events.source_value).alias("source_value"),
@@ -304,18 +377,23 @@ def _with_values(rows: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
             maintain_order="left",
         )
         .with_columns(
-            _qualified(pl.col("value_as_number")).alias("value_number"),
-            _qualified(pl.coalesce("answer", "value_as_string", "value_source_value")).alias(
-                "value_text"
-            ),
+            # A number above its limit stays the result that it was taken for; the text says more.
+            _qualified(pl.col("value_as_number"), _LESS_THAN).alias("value_number"),
+            pl.coalesce(
+                _qualified(
+                    pl.coalesce("answer", "value_as_string", "value_source_value"), _OPERATORS
+                ),
+                pl.col("operator_concept_id").replace_strict(_GREATER_THAN, default=None)
+                + pl.col("value_as_number"),
+            ).alias("value_text"),
             pl.coalesce("unit_source_value", "unit_name").alias("unit"),
         )
     )
 
 
-def _qualified(written: pl.Expr) -> pl.Expr:
-    """Return a number or titer with its operator where that is `<` or `<=`, as text has it."""
-    sign = pl.col("operator_concept_id").replace_strict(_LESS_THAN, default="")
+def _qualified(written: pl.Expr, operators: Mapping[str, str]) -> pl.Expr:
+    """Return a number or titer with its operator where that is one of these, as text has it."""
+    sign = pl.col("operator_concept_id").replace_strict(operators, default="")
     return pl.when(written.str.contains(r"^[-.\d]")).then(sign + written).otherwise(written)
 
 
@@ -333,6 +411,7 @@ def _person_rows(batch: pl.DataFrame, names: pl.DataFrame, deaths: pl.DataFrame)
     return batch.join(deaths, on="person_id", how="left", maintain_order="left").with_columns(
         pl.col("person_id").alias("patient_id"),
         pl.coalesce(sex, "gender_source_value").alias("sex"),
+        pl.coalesce("year_of_birth", pl.col("birth_datetime").str.slice(0, 4)),
         pl.coalesce("race", "race_source_value").alias("race"),
         pl.coalesce("ethnicity", "ethnicity_source_value").alias("ethnicity"),
     )
@@ -342,9 +421,10 @@ def _death_dates(database: OmopDatabase, death: OmopTable | None) -> pl.DataFram
     empty = pl.DataFrame(schema={"person_id": pl.String(), "death_date": pl.String()})
     if death is None:
         return empty
+    columns = ("person_id", "death_date", "death_datetime")
     batches = [
-        batch.select("person_id", "death_date")
-        for batch in database.batches(death, ("person_id", "death_date"))
+        batch.select("person_id", pl.coalesce("death_date", "death_datetime").alias("death_date"))
+        for batch in database.batches(death, columns)
     ]
     return pl.concat([empty, *batches]).sort("death_date").unique("person_id", keep="first")
 
@@ -358,6 +438,13 @@ def _write_malformed(sinks: RawSinks, table: OmopTable) -> None:
         sinks.malformed.write(table.malformed)
 
 
-def _report(table: str, labels: Iterator[str] | list[str], sinks: RawSinks) -> IngestReport:
-    rows = sinks.rows.rows + sinks.malformed.rows
-    return IngestReport(table, tuple(labels), rows, sinks.malformed.rows)
+def _report(
+    table: str, read: Sequence[OmopTable], sinks: RawSinks, notes: Sequence[str] = ()
+) -> IngestReport:
+    return IngestReport(
+        table=table,
+        files=tuple(stored.label for stored in read),
+        rows_read=sinks.rows.rows + sinks.malformed.rows,
+        rows_malformed=sinks.malformed.rows,
+        notes=(*notes, *(note for stored in read for note in stored.notes)),
+    )

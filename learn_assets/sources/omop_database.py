@@ -17,8 +17,14 @@ import polars as pl
 
 from learn_assets.duckdb_session import open_duckdb, parquet_relation
 from learn_assets.sources.delimited import Dialect, first_lines
-from learn_assets.sources.files import SourceError, SourceFile, find_files
-from learn_assets.sources.headers import FileShape, TableLayout, file_shapes, squash
+from learn_assets.sources.files import SourceError, SourceFile, find_files, visible_files
+from learn_assets.sources.headers import (
+    SAMPLE_LINES,
+    FileShape,
+    TableLayout,
+    file_shapes,
+    squash,
+)
 from learn_assets.sources.raw_tables import stage_delimited
 from learn_assets.study import OmopSource
 
@@ -31,7 +37,9 @@ class OmopTable:
     """One table: what SQL reads it from, its columns (lower case -> as named), and its name.
 
     `label` is what `source_file` says; `row_number` is the SQL that numbers its rows from the
-    source; `rows_before` counts leading rows that are no data; `malformed` holds unreadable lines.
+    source; `rows_before` counts leading rows that are no data; `malformed` holds unreadable lines;
+    `decimals` names the columns (lower case) of type DECIMAL, whose digits are all there; `notes`
+    are those of its files (`FileShape`).
     """
 
     relation: str
@@ -40,6 +48,8 @@ class OmopTable:
     row_number: str = "row_number() OVER ()"
     rows_before: int = 0
     malformed: pl.DataFrame | None = None
+    decimals: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 class OmopDatabase:
@@ -126,13 +136,16 @@ class OmopDatabase:
         # Lines of several files share numbers, so there the order of all rows is the number.
         number = "file_line" if one_file else "row_number() OVER ()"
         label = files[0].label if one_file else f"{name}.csv"
-        return self._described(OmopTable(relation, {}, label, number, 0, malformed))
+        notes = tuple(f"{shape.file.label}: {note}" for shape in shapes for note in shape.notes)
+        return self._described(OmopTable(relation, {}, label, number, 0, malformed, notes=notes))
 
     def _described(self, table: OmopTable) -> OmopTable:
         described = self.connection.execute(f"DESCRIBE SELECT * FROM {table.relation}").fetchall()
         names = [str(row[0]) for row in described]
         if not all(_NAMELESS.fullmatch(name) for name in names):
-            return replace(table, columns={name.lower(): name for name in names})
+            decimals = (str(row[0]).lower() for row in described if str(row[1])[:7] == "DECIMAL")
+            columns = {name.lower(): name for name in names}
+            return replace(table, columns=columns, decimals=frozenset(decimals))
         # Some exports load an empty CSV as one row that holds the header.
         header = self.connection.execute(f"SELECT * FROM {table.relation} LIMIT 1").fetchone()
         promoted = {
@@ -142,12 +155,17 @@ class OmopDatabase:
 
 
 def text_of(table: OmopTable, column: str) -> str:
-    """Return SQL that reads a column as text, empty text as NULL, ids without a float's `.0`."""
+    """Return SQL that reads a column as text, empty text as NULL, ids without decimals of 0.
+
+    An id with more digits than a float holds keeps its `.0`, which tells that it may be wrong.
+    """
     if column not in table.columns:
         return "CAST(NULL AS VARCHAR)"
     # An empty field of a CSV file is the NULL of a database.
     text = f"""nullif(trim(CAST("{table.columns[column]}" AS VARCHAR)), '')"""
-    return f"regexp_replace({text}, '\\.0$', '')" if column.endswith("_id") else text
+    digits = "{1,}" if column in table.decimals else "{1,15}"
+    whole = f"^([+-]?[0-9]{digits})\\.0+$"
+    return f"regexp_replace({text}, '{whole}', '\\1')" if column.endswith("_id") else text
 
 
 def id_of(table: OmopTable, column: str) -> str:
@@ -201,22 +219,28 @@ def _parquet_files(folder: Path, name: str) -> list[Path]:
         if entry.name.lower() == f"{name}.parquet" and entry.is_file():
             return [entry]
         if entry.name.lower() in (name, f"{name}.parquet") and entry.is_dir():
-            return sorted(entry.glob("*.parquet"))
+            return list(visible_files(entry, "*.parquet"))
     return []
 
 
 def _anything_goes(files: tuple[SourceFile, ...]) -> dict[str, tuple[str, ...]]:
-    """Return aliases that accept each file's own first line as its header."""
+    """Return aliases that accept each file's own header."""
     names: dict[str, tuple[str, ...]] = {}
     for file in files:
-        for line in first_lines(file, 1):
-            cells = re.split(r"[\t,;|]", line.replace('"', ""))
-            names |= {cell.strip().lower(): (squash(cell),) for cell in cells if cell.strip()}
+        header = _header(first_lines(file, SAMPLE_LINES))
+        cells = re.split(r"[\t,;|]", header.replace('"', ""))
+        names |= {cell.strip().lower(): (squash(cell),) for cell in cells if cell.strip()}
     return names
+
+
+def _header(lines: list[str]) -> str:
+    """Return the first line that names an id, as every table of the data model does, or line 1."""
+    named = (line for line in lines if re.search(r"\b[a-z_]+_id\b", line, re.IGNORECASE))
+    return next(named, lines[0] if lines else "")
 
 
 def _omop_dialect(shape: FileShape) -> FileShape:
     """Vocabulary downloads are tab separated and use quotes as plain characters."""
-    header = first_lines(shape.file, 1)
-    quoted = shape.dialect.separator != "\t" or any('"' in line for line in header)
+    header = _header(first_lines(shape.file, SAMPLE_LINES))
+    quoted = shape.dialect.separator != "\t" or '"' in header
     return replace(shape, dialect=Dialect(shape.dialect.separator, quoted))

@@ -14,7 +14,7 @@ from learn_assets.sources.delimited import (
     Block,
     ParsedBlock,
     carriage_return_error,
-    parse_block,
+    parse_blocks,
     read_blocks,
 )
 from learn_assets.sources.files import SourceError
@@ -74,6 +74,7 @@ def ingest_delimited(lake: Lake, table: str, table_files: TableFiles) -> IngestR
         files=tuple(file.label for file in table_files.files),
         rows_read=sinks.rows.rows + sinks.malformed.rows,
         rows_malformed=sinks.malformed.rows,
+        notes=tuple(f"{shape.file.label}: {note}" for shape in shapes for note in shape.notes),
     )
 
 
@@ -114,15 +115,11 @@ def parsed_blocks(shape: FileShape) -> Iterator[ParsedBlock]:
     malformed lines are not as many as the lines of the file.
     """
     with shape.file.open() as stream:
-        header_pending = shape.has_header
-        for block in read_blocks(stream, shape.file.label):
-            body = _without_header(block) if header_pending else block
-            header_pending = header_pending and body is None
-            if body is not None:
-                parsed = parse_block(body, list(shape.columns), shape.dialect)
-                _check_line_ends(parsed, shape)
-                _check_count(parsed, body, shape)
-                yield parsed
+        bodies = _without_header(read_blocks(stream, shape.file.label), shape.header_lines)
+        for block, parsed in parse_blocks(bodies, list(shape.columns), shape.dialect):
+            _check_line_ends(parsed, shape)
+            _check_count(parsed, block, shape)
+            yield parsed
 
 
 def _check_line_ends(parsed: ParsedBlock, shape: FileShape) -> None:
@@ -141,9 +138,9 @@ def _check_line_ends(parsed: ParsedBlock, shape: FileShape) -> None:
 
 def _check_count(parsed: ParsedBlock, block: Block, shape: FileShape) -> None:
     """Compare the reader's count with the non-empty lines, counted in the bytes themselves."""
-    lines = block.data.split(b"\n")
-    expected = len(lines) - lines.count(b"") - lines.count(b"\r")
-    found = parsed.rows.height + parsed.malformed.height
+    expected = _filled_lines(block.data)
+    found = parsed.rows.height + parsed.malformed.height + parsed.continued
+    found += 0 if parsed.rest is None else _filled_lines(parsed.rest.data)
     if found != expected:
         raise SourceError(
             f"{shape.file.label}, from line {block.first_line}: {expected} lines became {found} "
@@ -151,15 +148,21 @@ def _check_count(parsed: ParsedBlock, block: Block, shape: FileShape) -> None:
         )
 
 
-def _without_header(block: Block) -> Block | None:
-    """Return the block after its first non-empty line, or None when it has only empty lines."""
-    start = 0
-    skipped = 0
-    while start < len(block.data):
-        end = block.data.find(b"\n", start) + 1 or len(block.data)
-        empty = not block.data[start:end].strip(b"\r\n")
-        start = end
-        skipped += 1
-        if not empty:
-            return Block(block.first_line + skipped, block.data[start:])
-    return None
+def _filled_lines(data: bytes) -> int:
+    lines = data.split(b"\n")
+    return len(lines) - lines.count(b"") - lines.count(b"\r")
+
+
+def _without_header(blocks: Iterator[Block], header_lines: int) -> Iterator[Block]:
+    """Yield blocks after so many non-empty lines: the header and what stands before it."""
+    pending = header_lines
+    for block in blocks:
+        start = 0
+        skipped = 0
+        while pending and start < len(block.data):
+            end = block.data.find(b"\n", start) + 1 or len(block.data)
+            pending -= bool(block.data[start:end].strip(b"\r\n"))
+            start = end
+            skipped += 1
+        if start < len(block.data):
+            yield Block(block.first_line + skipped, block.data[start:])

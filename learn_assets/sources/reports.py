@@ -10,6 +10,7 @@ class IngestReport:
     """Files read for a table, rows seen in them, and how many lines were no rows.
 
     `rows_of_no_table`: rows of the same files that belong to no table by the study's rules.
+    `notes`: what is unusual about a file as a whole and was read all the same, without values.
     """
 
     table: str
@@ -17,3 +18,4 @@ class IngestReport:
     rows_read: int
     rows_malformed: int
     rows_of_no_table: int = 0
+    notes: tuple[str, ...] = ()

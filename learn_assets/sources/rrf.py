@@ -180,7 +180,7 @@ def _ingest_file(lake: Lake, spec: RrfTable, file: SourceFile | None) -> IngestR
 
 def _read_release_file(file: SourceFile, spec: RrfTable, sink: ParquetSink) -> tuple[int, int]:
     read = malformed = 0
-    for parsed in parsed_blocks(FileShape(file, spec.columns, _DIALECT, has_header=False)):
+    for parsed in parsed_blocks(FileShape(file, spec.columns, _DIALECT, header_lines=0)):
         read += parsed.rows.height + parsed.malformed.height
         malformed += parsed.malformed.height
         sink.write(spec.keep(parsed.rows))

@@ -135,6 +135,11 @@ LAYOUTS: dict[str, TableLayout] = {
         },
         positional=(("patient_id", "care_site"),),
     ),
+    # Of OMOP alone; a download's records say how long a patient was observed.
+    "observation_period": TableLayout(
+        required=(),
+        aliases=dict.fromkeys(("patient_id", "start_date", "end_date"), ()),
+    ),
 }
 
 # A cohort table carries demographics too; its hundreds of feature columns are not demographics.
@@ -168,6 +173,8 @@ def table_files(source: TrinetxSource, table: str) -> TableFiles:
     is absent, or a file that the study names.
     """
     layout = LAYOUTS[table]
+    if table == "observation_period":
+        return TableFiles((), layout)
     named = {
         "cohort_table": source.cohort_table,
         "genetic_score": source.genetic_score,

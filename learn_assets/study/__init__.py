@@ -17,6 +17,7 @@ from learn_assets.study.cohort_rules import (
     OutcomeRule,
     SevereOutcome,
 )
+from learn_assets.study.dates import DateOptions
 from learn_assets.study.features import (
     CountOptions,
     EncoderChoice,
@@ -70,6 +71,7 @@ __all__ = [
     "CohortRules",
     "ConditionalCodes",
     "CountOptions",
+    "DateOptions",
     "EncoderChoice",
     "Exclusion",
     "ExpectationChoice",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from learn_assets.study.base import BaseStudy
 from learn_assets.study.cohort_rules import CodeEntry, CohortRules
+from learn_assets.study.dates import DateOptions
 from learn_assets.study.evaluation import EvaluationOptions
 from learn_assets.study.features import (
     CountOptions,
@@ -37,6 +38,7 @@ class Study(BaseStudy):
         default={}, description="Named lists of codes; a packaged list of that name is replaced."
     )
     windows: tuple[Window, ...] = Field(min_length=1)
+    dates: DateOptions = DateOptions()
     narratives: NarrativeOptions = NarrativeOptions()
     counts: CountOptions = CountOptions()
     vocabulary: VocabularyOptions = VocabularyOptions()
@@ -74,6 +76,16 @@ class Study(BaseStudy):
             asked, known = getattr(self.sensitivity, key) or (), getattr(self.models, key)
             if not set(asked) <= set(known):
                 raise ValueError(f"`sensitivity.{key}` are not all in `models.{key}`")
+        return self
+
+    @model_validator(mode="after")
+    def _shifted_dates_tell_no_period(self) -> Self:
+        if self.dates.shifted is not None and "temporal" in self.sensitivity.analyses:
+            others = [name for name in self.sensitivity.analyses if name != "temporal"]
+            raise ValueError(
+                "`sensitivity.analyses`: `temporal` does not apply, since `dates.shifted` says "
+                f"that dates are of no calendar year; write [{', '.join(others)}]"
+            )
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,11 @@ class TrinetxSource(Section):
     cohort_table: Path | None = Field(
         default=None, description="The extract's own cohort table (tab separated), if it has one."
     )
+    cohort_features: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of the cohort table that were known before the index date, by name or "
+        "pattern (`cnt_*`); only these may predict.",
+    )
     genetic_score: Path | None = Field(default=None, description="CSV: patient_id, score.")
     care_site: Path | None = Field(default=None, description=_CARE_SITE)
     rxnorm: Path | None = Field(
@@ -84,14 +89,23 @@ class MedsCodeRule(Section):
         description="`none`: rows of such a code are left out."
     )
     code_system: str | None = Field(default=None, description="Of records: ICD-10-CM, LOINC, ...")
+    where: dict[str, str] = Field(
+        default={},
+        description="Regular expressions of the whole value of further columns, such as `table`, "
+        "where meds_etl writes the OMOP table; an empty value matches none.",
+    )
 
     @field_validator("pattern")
     @classmethod
     def _is_an_expression(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
+        _compiled(value)
+        return value
+
+    @field_validator("where")
+    @classmethod
+    def _are_expressions(cls, value: dict[str, str]) -> dict[str, str]:
+        for expression in value.values():
+            _compiled(expression)
         return value
 
     @model_validator(mode="after")
@@ -103,6 +117,13 @@ class MedsCodeRule(Section):
         if self.kind not in ("sex", "race", "ethnicity") and self.code_system is None:
             raise ValueError(f"`kind: {self.kind}` needs `code_system`")
         return self
+
+
+def _compiled(expression: str) -> None:
+    try:
+        re.compile(expression)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
 
 
 class MedsSource(Section):

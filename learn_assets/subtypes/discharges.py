@@ -23,6 +23,7 @@ from learn_assets.subtypes.layout import COLUMNS, DISCHARGE_LAYOUT
 from learn_assets.subtypes.pruning import with_reason
 from learn_assets.subtypes.readings import OPTIONAL, read_cells
 from learn_assets.subtypes.spss import read_sav
+from learn_assets.validation.values import ids_with_lost_digits
 
 _MALFORMED = pl.Schema({"source_row": pl.Int64(), "reason": pl.String()})
 
@@ -118,6 +119,7 @@ def _typed_blocks(file: SourceFile, placeholders: Sequence[str]) -> Iterator[_Bl
     """Yield typed rows; SourceError at the end of a file without one readable admission date."""
     first_row, readable = None, False
     for block in _text_blocks(file):
+        _refuse_lost_links(block.rows, file.label)
         typed = read_cells(block.rows, placeholders)
         if first_row is None and not typed.is_empty():
             first_row = typed["source_row"][0]
@@ -127,6 +129,19 @@ def _typed_blocks(file: SourceFile, placeholders: Sequence[str]) -> Iterator[_Bl
         raise SourceError(
             f"{file.label}, from line {first_row}, column of the admission date: no date is "
             "written DDMMYYYY HHMM (or DD/MM/YYYY, or YYYY-MM-DD); write them so or mend the header"
+        )
+
+
+def _refuse_lost_links(rows: pl.DataFrame, label: str) -> None:
+    """Raise SourceError when the numbers of patients have lost their last digits."""
+    if "patient_link" not in rows.columns:
+        return
+    lost = ids_with_lost_digits(rows, "patient_link")
+    if not lost.is_empty():
+        raise SourceError(
+            f"{label}, row {lost.item(0, 'source_row')}: the patient's number is in scientific "
+            "notation or came through a floating-point number, so that patients would be merged; "
+            "export it as text"
         )
 
 

@@ -13,7 +13,11 @@ from learn_assets.subtypes.layout import DIAGNOSIS_COLUMNS
 
 _YEARS = (1900, 2100)
 _OLDEST = 120
-_SEXES = {"1": "M", "2": "F"}
+_SEXES = {1.0: "M", 2.0: "F"}
+_SEX_WORDS = {
+    **dict.fromkeys(("varón", "varon", "hombre", "masculino", "male"), "M"),
+    **dict.fromkeys(("mujer", "femenino", "female"), "F"),
+}
 # Cells that may be empty in a discharge that stays; one that is filled but unreadable is counted.
 OPTIONAL = ("year", "birth_date", "stay_days", "severity", "mortality_risk", "cost", "weight")
 
@@ -115,8 +119,12 @@ def _amount(column: str) -> pl.Expr:
 
 
 def _sex() -> pl.Expr:
-    code = _cell("sex").str.strip_suffix(".0")
-    return code.replace_strict(_SEXES, default=None, return_dtype=pl.String)
+    # Labels of an SPSS file come as words; `1,0` is how a spreadsheet writes a code.
+    word = _cell("sex").str.to_lowercase()
+    return pl.coalesce(
+        number_of("sex").replace_strict(_SEXES, default=None, return_dtype=pl.String),
+        word.replace_strict(_SEX_WORDS, default=None, return_dtype=pl.String),
+    )
 
 
 def _age() -> pl.Expr:

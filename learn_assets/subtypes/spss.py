@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ import polars as pl
 from learn_assets.sources.files import SourceError
 from learn_assets.sources.headers import squash
 from learn_assets.subtypes.layout import DISCHARGE_LAYOUT
+from learn_assets.validation.values import LARGEST_EXACT
 
 CHUNK_ROWS = 50_000
 
@@ -20,7 +22,7 @@ def read_sav(path: Path, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]
     """Yield text columns of the layout and source_row (record from 1), chunk by chunk.
 
     Only columns of the layout are read. SourceError when pyreadstat is not installed, the file is
-    no .sav, or a needed column is absent.
+    no .sav or ends too early, or a needed column is absent.
     """
     try:
         import pyreadstat
@@ -38,7 +40,7 @@ def read_sav(path: Path, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]
         usecols=list(columns),
         output_format="dict",
     )
-    for values, _ in chunks:
+    for values in _until_damaged(chunks, path):
         frame = pl.DataFrame(
             {canonical: _texts(values[name]) for name, canonical in columns.items()},
             schema=dict.fromkeys(columns.values(), pl.String),
@@ -46,6 +48,21 @@ def read_sav(path: Path, chunk_rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]
         rows = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True)
         yield frame.with_columns(rows.alias("source_row"))
         first += frame.height
+
+
+def _until_damaged(
+    chunks: Iterator[tuple[dict[str, list[Any]], Any]], path: Path
+) -> Iterator[dict[str, list[Any]]]:
+    """Yield the values of chunks; SourceError when the file ends before its last row."""
+    import pyreadstat
+
+    try:
+        for values, _ in chunks:
+            yield values
+    except pyreadstat.ReadstatError as error:
+        raise SourceError(
+            f"{path.name} is damaged or cut short ({error}); fetch or export it again"
+        ) from None
 
 
 def _columns(path: Path) -> dict[str, str]:
@@ -85,5 +102,6 @@ def _text(value: object) -> str | None:
     if isinstance(value, datetime.date):
         return value.strftime("%d%m%Y")
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+        # From there on two whole numbers may be one float: `.0` tells that digits are lost.
+        return str(int(value)) if abs(value) < LARGEST_EXACT else f"{int(value)}.0"
     return str(value)

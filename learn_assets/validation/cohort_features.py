@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 
 import polars as pl
 
@@ -11,7 +12,8 @@ from learn_assets.schemas.registry import empty_frame
 from learn_assets.validation.raw_reader import POSITION, RawTable
 from learn_assets.validation.values import cleaned, number
 
-# Identifiers, dates, ages and outcomes: LEARN drops them before modeling, or they would leak.
+# What the package itself reads as identifiers, dates, ages and outcomes is no feature, whatever a
+# study says: LEARN drops these columns before modeling.
 NOT_FEATURES = frozenset(
     """
     patient_id sex race ethnicity date_ana n_ana iDate date_rd date_sle max_date_sle
@@ -23,31 +25,27 @@ NOT_FEATURES = frozenset(
 )
 # Columns a site adds under such names are dates, ages or times to an outcome as well.
 NOT_FEATURE_PREFIXES = ("date_", "days_", "min_date", "max_date", "age_at_", "time_to_")
-# Words of the outcome and of the exclusions, whatever else a column's name says.
-NOT_FEATURE_WORDS = frozenset(("sle", "rd", "dile", "outcome"))
 _COLUMNS_AT_ONCE = 50
 
 
-def write_cohort_features(raw: RawTable) -> TableStamp:
+def write_cohort_features(raw: RawTable, known_before_index: Sequence[str]) -> TableStamp:
     """Write `cohort_feature` for the patients kept in `cohort_table`, by feature then patient.
 
-    A column counts as numeric when every filled cell of the kept patients is a finite number; the
-    others are left out, as are columns that could leak (`may_be_feature`). Fifty columns are in
-    memory at once.
+    known_before_index: names or patterns of columns that the study says were known before the index
+    date; only these may predict, since no name tells what a column knows of the outcome. A column
+    counts as numeric when every filled cell of the kept patients is a finite number; the others are
+    left out. Fifty columns are in memory at once.
     """
-    names = [name for name in raw.text_columns if may_be_feature(name)]
+    names = [name for name in raw.text_columns if may_be_feature(name, known_before_index)]
     kept = raw.lake.read("cohort_table").select(pl.col("source_row").alias(POSITION), "patient_id")
     return raw.lake.write("cohort_feature", _features(raw, names, kept))
 
 
-def may_be_feature(column: str) -> bool:
-    """Say whether a column of the cohort table may predict, by its name."""
+def may_be_feature(column: str, known_before_index: Sequence[str]) -> bool:
+    """Say whether a column of the cohort table may predict: only if the study says it was known."""
     name = column.lower()
-    return (
-        name not in NOT_FEATURES
-        and not name.startswith(NOT_FEATURE_PREFIXES)
-        and NOT_FEATURE_WORDS.isdisjoint(name.split("_"))
-    )
+    stated = any(fnmatchcase(name, pattern.lower()) for pattern in known_before_index)
+    return stated and name not in NOT_FEATURES and not name.startswith(NOT_FEATURE_PREFIXES)
 
 
 def _features(raw: RawTable, names: list[str], kept: pl.DataFrame) -> Iterator[pl.DataFrame]:

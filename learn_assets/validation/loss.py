@@ -15,22 +15,29 @@ from learn_assets.validation.reasons import Reason
 # A few bad rows are what real extracts have. More than this for one reason is a misreading.
 MOST_LOST = 0.05
 
-# A duplicate loses nothing: the same row is kept once.
-NO_LOSS = frozenset({Reason.DUPLICATE_ROW.value})
+# A duplicate loses nothing: the same row is kept once. A placeholder says how the site writes that
+# it does not know the day, not that the day was misread.
+NO_LOSS = frozenset({Reason.DUPLICATE_ROW.value, Reason.PLACEHOLDER_DATE.value})
 
 _CAUSES: dict[str, str] = {
     Reason.WRONG_COLUMN_COUNT: "rows end in a delimiter that the header lacks, or another "
     "delimiter is used",
-    Reason.BAD_ENCODING: "the file is not UTF-8 text",
+    Reason.BAD_ENCODING: "the file is not UTF-8 text but, as a rule, Windows-1252 (convert it: "
+    "iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv)",
     Reason.UNBALANCED_QUOTE: "texts hold a quotation mark or a line break that is not quoted",
     Reason.MISSING_PATIENT_ID: "the column of patient ids is empty or has another name",
     Reason.MISSING_CODE: "the column of codes is empty or has another name",
+    Reason.LOST_DIGITS: "a spreadsheet wrote codes in scientific notation (export them as text)",
     Reason.UNKNOWN_CODE_SYSTEM: "the site spells its code systems in a way that is not known",
     Reason.MISSING_DESCRIPTION: "the column of descriptions is empty or has another name",
     Reason.MISSING_DATE: "the date column is empty, or the dates are in another column",
-    Reason.UNREADABLE_DATE: "dates are written neither YYYYMMDD nor YYYY-MM-DD",
-    Reason.IMPOSSIBLE_DATE: "day and month are exchanged, or a placeholder stands for no date",
-    Reason.FUTURE_DATE: "de-identification shifted the dates, or a placeholder stands for no date",
+    Reason.PLACEHOLDER_DATE: "the site writes a placeholder for a date that it does not know",
+    Reason.UNREADABLE_DATE: "dates are written neither YYYYMMDD nor YYYY-MM-DD, or day and month "
+    "cannot be told apart (say `dates: {order: day_first}` or `month_first`)",
+    Reason.IMPOSSIBLE_DATE: "day and month are exchanged (`dates.order`), or a placeholder stands "
+    "for no date (`dates.placeholders`)",
+    Reason.FUTURE_DATE: "de-identification shifted the dates (`dates.shifted`), a placeholder "
+    "stands for no date (`dates.placeholders`), or the extract ends later than `dates.today`",
     Reason.UNREADABLE_VALUE: "the values have another unit, format or column than expected",
     Reason.UNKNOWN_PATIENT: "patient ids are written in another way than in the patient table, or "
     "the patient table is of another extract",

@@ -9,22 +9,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
 from learn_assets.lake import Lake
 from learn_assets.schemas.registry import empty_frame
+from learn_assets.sources.files import SourceError
 from learn_assets.sources.sink import ParquetSink
 from learn_assets.study import Study
+from learn_assets.validation import values
 from learn_assets.validation.buckets import ROWS_A_BUCKET, Buckets, bucket_count, cut_points
+from learn_assets.validation.calendar import calendar_of
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.cohort_columns import assert_cohort_columns
 from learn_assets.validation.cohort_features import write_cohort_features
 from learn_assets.validation.raw_reader import POSITION, RawTable
 from learn_assets.validation.readings import TABLE_RULES, Setting, TableRules, read
 from learn_assets.validation.reasons import Reason, Rule, explained, first_broken
+from learn_assets.validation.values import Calendar
 
 # Billing and death registration lag behind; what comes later than this belongs to someone else.
 DAYS_AFTER_DEATH = 60
@@ -40,7 +44,8 @@ class ValidationReport:
     """Counts of a validation; `reasons` sorted by name.
 
     `counted`: rows of which a condition holds that the table's reading counts, such as results
-    below a limit, among those that break no rule of their own.
+    below a limit, among those that break no rule of their own. `last_day`: what came later was in
+    the future; None: nothing was.
     """
 
     table: str
@@ -49,6 +54,7 @@ class ValidationReport:
     rows_quarantined: int
     reasons: tuple[tuple[str, int], ...]
     counted: dict[str, int]
+    last_day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -73,20 +79,22 @@ def validate_table(
     lake: Lake,
     table: str,
     *,
-    today: date | None = None,
     rows_a_bucket: int = ROWS_A_BUCKET,
 ) -> ValidationReport:
     """Write `<table>` (sorted by patient, date, source order) and `<table>_quarantine`.
 
-    `cohort_table` also writes `cohort_feature`. A date after `today` (the current UTC day) is in
-    the future. Event tables need the table `patient`; MissingTableError says so. A supplied cohort
-    table needs the columns its rules read, or MissingCohortColumnError. RowAccountError when a row
-    got lost or doubled.
+    `cohort_table` also writes `cohort_feature`. What is in the future, or stands for no date, is
+    told by the raw tables that are in the lake (`calendar_of`). Event tables need the table
+    `patient`; MissingTableError says so. A supplied cohort table needs the columns its rules read,
+    or MissingCohortColumnError. SourceError when patients' ids have lost digits, or when dates must
+    have been shifted and the study does not say so. RowAccountError when a row got lost or doubled.
     """
+    rules = TABLE_RULES[table]
+    calendar = calendar_of(study, lake) if rules.dated else Calendar()
     validation = Validation(
         raw=RawTable(lake, table),
-        rules=TABLE_RULES[table],
-        setting=Setting(CodeSystems.of(study), today or datetime.now(UTC).date()),
+        rules=rules,
+        setting=Setting(CodeSystems.of(study), calendar, of_procedures=table == "procedure"),
         rows_a_bucket=rows_a_bucket,
     )
     if table == "cohort_table":
@@ -98,7 +106,8 @@ def validate_table(
         lake.commit(f"{table}_quarantine", staging / f"{table}_quarantine.parquet")
         lake.commit(table, staging / f"{table}.parquet")
     if table == "cohort_table":
-        write_cohort_features(validation.raw)
+        known = getattr(study.source, "cohort_features", ())
+        write_cohort_features(validation.raw, known)
     return report
 
 
@@ -130,6 +139,8 @@ def _key_batches(raw: RawTable, rules: TableRules) -> Iterator[pl.DataFrame]:
 def _judge_rows(frame: pl.DataFrame, validation: Validation) -> pl.DataFrame:
     """Return the rows that break no rule of their own, canonical, and note the others."""
     reading = validation.rules.reading(validation.setting)
+    if "patient_id" in reading.cells:
+        assert_ids_are_whole(frame)
     text = frame.select(validation.raw.text_columns)
     hashes = [text.hash_rows(seed=seed).alias(name) for seed, name in enumerate(_HASH, start=1)]
     judged = read(frame, reading, validation.setting).with_columns(
@@ -138,6 +149,18 @@ def _judge_rows(frame: pl.DataFrame, validation: Validation) -> pl.DataFrame:
     passed = _passed(judged, reading.rules, validation)
     validation.counted.update({name: passed.get_column(name).sum() for name in reading.counted})
     return passed.drop(*reading.counted)
+
+
+def assert_ids_are_whole(frame: pl.DataFrame) -> None:
+    """Raise SourceError, with file and line, when an id of a raw table has lost its last digits."""
+    lost = values.ids_with_lost_digits(frame, "patient_id")
+    if not lost.is_empty():
+        file, line = lost.row(0, named=True)["source_file"], lost.item(0, "source_row")
+        raise SourceError(
+            f"{file}, line {line}: the patient id is in scientific notation or came through a "
+            "floating-point number, so its last digits are lost and people would be merged; export "
+            "ids as text, and do not save the file from a spreadsheet"
+        )
 
 
 def _judge_bucket(bucket: pl.DataFrame, validation: Validation) -> pl.DataFrame:
@@ -232,4 +255,5 @@ def _report(validation: Validation, kept: int, quarantined: int) -> ValidationRe
         rows_quarantined=quarantined,
         reasons=tuple(sorted(reasons.items())),
         counted=dict(validation.counted),
+        last_day=validation.setting.calendar.last_day,
     )

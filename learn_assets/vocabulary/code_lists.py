@@ -6,6 +6,7 @@ Matching records against the lists is SQL's work (model `int_listed_codes`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ Row = tuple[str, str, str, str]
 # Lists of the comorbidity index, which every study needs and no rule names.
 CHARLSON_PREFIX = "charlson_"
 _OMOP = "OMOP"
+# Systems whose codes are, or may be, whole numbers.
+_NUMBERED = ("CPT", "HCPCS", "NDC", "RxNorm", "SNOMED")
 
 
 class UnknownCodeListError(ValueError):
@@ -40,13 +43,18 @@ def packaged_code_lists() -> dict[str, tuple[CodeEntry, ...]]:
     return {name: tuple(entries) for name, entries in lists.items()}
 
 
-def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.DataFrame:
+def resolve_code_lists(
+    study: Study,
+    resolve: Resolver | None = None,
+    of_source: frozenset[str] | None = None,
+) -> pl.DataFrame:
     """Return the table `code_list` of a study: list, code_system, code, match.
 
     It holds the lists that rules name and those of the Charlson index. A study's list replaces the
     packaged one of its name. Codes are upper case, ICD codes without dot and, unless the list says
     otherwise, with every code below them. `resolve` turns OMOP concept ids into codes of the
-    records; each then matches exactly.
+    records; each then matches exactly. `of_source`: the code systems that records of the source can
+    have; None: those that a study accepts.
     UnknownCodeListError when a rule names a list that does not exist; ValueError for a code system
     that no record of the study can have, for OMOP concepts without `resolve`, and when none of a
     list's concepts is in the vocabulary.
@@ -59,6 +67,9 @@ def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.Data
             f"{', '.join(sorted(known))}"
         )
     systems = CodeSystems.of(study)
+    if of_source is not None:
+        for name in study.referenced_code_lists:
+            _demand_known_systems(name, known[name], systems, of_source, name in study.code_lists)
     comorbidity = (name for name in known if name.startswith(CHARLSON_PREFIX))
     rows = [
         row
@@ -70,9 +81,20 @@ def resolve_code_lists(study: Study, resolve: Resolver | None = None) -> pl.Data
 
 
 def comparable_code(code_system: str, code: str) -> str:
-    """Return a code as models compare it: upper case, ICD without dot (macro `comparable_code`)."""
+    """Return a code as models compare it (macro `comparable_code`).
+
+    Upper case; ICD without dot, services without modifiers, numbers without the `.0` of a float,
+    drug codes with their leading zeros.
+    """
     text = code.strip().upper()
-    return text.replace(".", "") if code_system.startswith("ICD-") else text
+    if code_system.startswith("ICD-"):
+        return text.replace(".", "")
+    if code_system in _NUMBERED:
+        text = re.sub(r"^([0-9]+)\.0+$", r"\1", text)
+    if code_system in ("CPT", "HCPCS"):
+        return re.sub(r"^([0-9A-Z]{5})(?:[-: ,][0-9A-Z]{2})+$", r"\1", text)
+    lost_zeros = code_system == "NDC" and re.fullmatch(r"[0-9]{7,9}", text)
+    return text.zfill(11) if lost_zeros else text
 
 
 def _rows(
@@ -99,6 +121,27 @@ def _code_system(name: str, entry: CodeEntry, systems: CodeSystems) -> str:
             f"{', '.join(CODE_SYSTEMS)}, or add it to `vocabulary.extra_code_systems`"
         )
     return accepted
+
+
+def _demand_known_systems(
+    name: str,
+    entries: tuple[CodeEntry, ...],
+    systems: CodeSystems,
+    of_source: frozenset[str],
+    of_study: bool,
+) -> None:
+    """Raise ValueError when a list names systems that no record of the source can have.
+
+    A packaged list is written for every source, so one of its systems is enough.
+    """
+    named = {systems.normalize(entry.code_system) or entry.code_system for entry in entries}
+    known = {systems.normalize(system) or system for system in of_source}
+    unknown = sorted(named - known - {_OMOP})
+    if unknown and (of_study or len(unknown) == len(named)):
+        raise ValueError(
+            f"code list `{name}`: no record of the source has the code system "
+            f"{', '.join(unknown)}; it has {', '.join(sorted(known))}"
+        )
 
 
 def _concepts(name: str, entry: CodeEntry, resolve: Resolver | None) -> list[tuple[str, str]]:

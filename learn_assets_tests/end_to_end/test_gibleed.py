@@ -30,8 +30,8 @@ class Person:
 
     index: date
     outcome: date | None
-    first: date
-    last: date
+    first: date | None
+    last: date | None
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def database() -> duckdb.DuckDBPyConnection:
 
 @pytest.fixture(scope="module")
 def people(database: duckdb.DuckDBPyConnection) -> dict[str, Person]:
-    """Index, outcome and record dates by person, straight from the OMOP tables."""
+    """Index and outcome dates and the period of observation, straight from the OMOP tables."""
     rows = database.execute(
         """
         with exposed as (
@@ -75,16 +75,16 @@ def people(database: duckdb.DuckDBPyConnection) -> dict[str, Person]:
           join concept_ancestor on descendant_concept_id = condition_concept_id
           where ancestor_concept_id = 192671
           group by person_id
-        ), record as (
-          select person_id, condition_start_date as day from condition_occurrence
-          union all select person_id, drug_exposure_start_date from drug_exposure
-          union all select person_id, procedure_date from procedure_occurrence
-          union all select person_id, measurement_date from measurement
         )
         select
           cast(exposed.person_id as varchar), cast(exposed.day as date), cast(bled.day as date),
-          cast(min(record.day) as date), cast(max(record.day) as date)
-        from exposed join record using (person_id) left join bled using (person_id)
+          cast(min(period.observation_period_start_date) as date),
+          cast(max(period.observation_period_end_date) as date)
+        from exposed
+        left join observation_period as period
+          on period.person_id = exposed.person_id
+          and exposed.day between observation_period_start_date and observation_period_end_date
+        left join bled on bled.person_id = exposed.person_id
         group by all
         """
     ).fetchall()
@@ -95,6 +95,9 @@ def naive_labels(people: dict[str, Person], window: Window) -> dict[str, int | N
     """Return the label of everyone the rules let in, person by person."""
     labels: dict[str, int | None] = {}
     for name, person in people.items():
+        # Exposed outside of every period of observation: nobody knows the history.
+        if person.first is None or person.last is None:
+            continue
         if (person.index - person.first).days < window.length_in_system:
             continue
         observed = (person.last - person.index).days

@@ -103,9 +103,11 @@ def _events(table: str) -> pl.DataFrame:
         source_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
     )
     if table == "lab_result":
+        nothing = pl.lit(None, pl.String)
         rows = rows.with_columns(
-            value_number=pl.lit(13.0), value_text=pl.lit(None, pl.String), unit=pl.lit("g/dL")
-        )
+            value_number=pl.lit(13.0), value_text=nothing, unit=pl.lit("g/dL"),
+            said_number=pl.lit(13.0), comparator=nothing, word=nothing,
+        )  # fmt: skip
     return rows.select(empty_frame(table).columns)
 
 

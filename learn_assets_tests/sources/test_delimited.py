@@ -18,6 +18,7 @@ from learn_assets.sources.delimited import (
     Dialect,
     first_lines,
     parse_block,
+    parse_blocks,
     read_blocks,
 )
 from learn_assets.sources.files import SourceError, SourceFile
@@ -36,35 +37,70 @@ class Expected:
 def naive(data: bytes, width: int, separator: str = ",") -> Expected:
     """Read a file line by line with Python's csv, as slowly and plainly as can be."""
     expected = Expected([], [])
-    for number, raw_line in enumerate(data.split(b"\n"), start=1):
-        line_bytes = raw_line.removesuffix(b"\r")
-        if not line_bytes:
-            continue
-        try:
-            line = line_bytes.decode("utf-8")
-        except UnicodeDecodeError:
-            expected.malformed.append((number, "bad_encoding"))
-            continue
-        if '"' not in line:
-            fields = line.split(separator)
-        else:
-            try:
-                fields = next(csv.reader([line], delimiter=separator, strict=True))
-            except csv.Error:
-                expected.malformed.append((number, "unbalanced_quote"))
-                continue
-        if len(fields) == width:
-            expected.rows.append((*fields, number))
-        else:
-            expected.malformed.append((number, "wrong_column_count"))
+    lines = [raw.removesuffix(b"\r") for raw in data.split(b"\n")]
+    number = 0
+    while number < len(lines):
+        record, used = naive_record(lines[number:], width, separator)
+        number += 1
+        if isinstance(record, str):
+            expected.malformed.append((number, record))
+        elif record is not None:
+            expected.rows.append((*record, number))
+        number += used - 1
     return expected
+
+
+def naive_record(
+    lines: list[bytes], width: int, separator: str
+) -> tuple[list[str] | str | None, int]:
+    """Return the fields of the record that begins the lines, or why it is none; and its lines."""
+    if not lines[0]:
+        return None, 1
+    try:
+        line = lines[0].decode("utf-8")
+    except UnicodeDecodeError:
+        return "bad_encoding", 1
+    if line.count('"') % 2:
+        for last in range(1, len(lines)):
+            if lines[last].count(b'"') % 2:
+                fields = record_of(lines[: last + 1], separator)
+                own_rows = [
+                    raw.split(b'"')[0].count(separator.encode()) for raw in lines[1 : last + 1]
+                ]
+                if fields and len(fields) == width and max(own_rows) < width - 1:
+                    return fields, last + 1
+                break
+    if '"' not in line:
+        fields = line.split(separator)
+    else:
+        fields = strict_fields(line, separator)
+        if not fields:
+            return "unbalanced_quote", 1
+    return (fields if len(fields) == width else "wrong_column_count"), 1
+
+
+def record_of(lines: list[bytes], separator: str) -> list[str] | None:
+    try:
+        return strict_fields("\n".join(line.decode("utf-8") for line in lines), separator)
+    except UnicodeDecodeError:
+        return None
+
+
+def strict_fields(text: str, separator: str) -> list[str] | None:
+    """Return the fields of a text that is one record, else None."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    try:
+        records = list(csv.reader(lines, delimiter=separator, strict=True))
+    except csv.Error:
+        return None
+    return records[0] if len(records) == 1 else None
 
 
 def parse(data: bytes, width: int, block_bytes: int, separator: str = ",") -> Expected:
     found = Expected([], [])
     names = [f"column_{position}" for position in range(width)]
-    for block in read_blocks(io.BytesIO(data), "file.csv", block_bytes):
-        parsed = parse_block(block, names, Dialect(separator))
+    blocks = read_blocks(io.BytesIO(data), "file.csv", block_bytes)
+    for _, parsed in parse_blocks(blocks, names, Dialect(separator)):
         found.rows.extend(parsed.rows.iter_rows())
         found.malformed.extend(parsed.malformed.select("source_row", "reason").iter_rows())
     return found

@@ -190,7 +190,7 @@ def test_an_operator_below_leaves_no_number(tmp_path: Path, lake: Lake) -> None:
     assert found.select("value_number", "value_text").rows() == [
         *((None, "<1:80"), (None, "<1:80"), (None, "<=80.0")),
         *((None, "<1:80"), (None, "Positive")),
-        *((640.0, "1:640"), (80.0, None), (80.0, "80")),
+        *((640.0, ">1:640"), (80.0, ">=80.0"), (80.0, "80")),
         *((None, "<1:80"), (80.0, None), (80.0, None)),
     ]
     assert report.counted == {"numbers_that_are_limits": 5}

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from learn_assets.lake import Lake
-from learn_assets.sources import raw_tables
+from learn_assets.sources import delimited
 from learn_assets.sources.delimited import ParsedBlock, parse_block
 from learn_assets.sources.files import SourceError
 from learn_assets.sources.headers import MOST_COLUMNS
@@ -107,11 +107,11 @@ def test_a_header_of_too_many_columns_is_refused(tmp_path: Path, lake: Lake) -> 
 def test_rows_are_counted_apart_from_the_reader(
     tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def losing(*given: Any) -> ParsedBlock:
-        parsed = parse_block(*given)
+    def losing(*given: Any, **options: Any) -> ParsedBlock:
+        parsed = parse_block(*given, **options)
         return replace(parsed, rows=parsed.rows.head(1))
 
-    monkeypatch.setattr(raw_tables, "parse_block", losing)
+    monkeypatch.setattr(delimited, "parse_block", losing)
     folder = write_extract(tmp_path / "site")
     with pytest.raises(SourceError, match=r"diagnosis\.csv, from line 2: 4 lines became 1 "):
         ingest_table(trinetx_study(folder), lake, "diagnosis")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from learn_assets.validation import values
 from learn_assets.validation.code_systems import CodeSystems
 from learn_assets.validation.reasons import Reason, Rule, explained, first_broken
+from learn_assets.validation.values import Calendar
 from learn_assets_tests.extracts import study_of
 
 TODAY = date(2026, 1, 31)
@@ -51,7 +52,7 @@ def test_days_are_read_in_every_form(form: str, day: date) -> None:
 )
 def test_a_date_breaks_one_rule_or_none(text: str | None, reason: str | None) -> None:
     written = pl.col("text")
-    rules = values.day_rules(written, values.day(written), "date", today=TODAY)
+    rules = values.day_rules(written, values.day(written), "date", Calendar(last_day=TODAY))
     found, _ = explained(first_broken(rules), rules)
     assert one(found, text) == reason
 
@@ -83,7 +84,9 @@ def test_death_is_the_last_day_known(text: str, day: date | None) -> None:
 
 def test_death_later_this_month_is_not_the_future() -> None:
     written = pl.col("text")
-    rules = values.death_rules(written, values.death_day(written), "death_date", today=TODAY)
+    rules = values.death_rules(
+        written, values.death_day(written), "death_date", Calendar(last_day=TODAY)
+    )
     found, _ = explained(first_broken(rules), rules)
     assert one(found, "202601") is None
     assert one(found, "202701") == "future_date"

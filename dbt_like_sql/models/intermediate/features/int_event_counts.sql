@@ -8,7 +8,7 @@ with coded as (
     case
       when recorded.kind = 'medication' then 'medication|' || coalesce(
         'RxNorm|' || {{ "coalesce(drug.ingredient_rxcui, drug.rxcui)" if var('medication_name') == 'ingredient' else "drug.rxcui" }},
-        recorded.code_system || '|' || recorded.code
+        recorded.code_system || '|' || recorded.lookup_code
       )
       else recorded.kind || '|' || recorded.code_system || '|'
         || {{ icd_category('recorded.code_system', 'recorded.lookup_code') if var('roll_up_icd') else 'recorded.lookup_code' }}

@@ -1,4 +1,4 @@
--- depends_on: {{ source('lake', 'cohort_table') }} {{ ref('int_code_list_events') }}
+-- depends_on: {{ source('lake', 'cohort_table') }} {{ ref('int_code_list_events') }} {{ source('lake', 'observation_period') }}
 {%- if var('cohort_mode') == 'supplied' %}
 select
   supplied.patient_id,
@@ -23,16 +23,28 @@ with first_match as (
   from {{ ref('int_code_list_events') }}
   where list = {{ sql_text(rule.code_list) }}
     and kind in {{ sql_list(rule.kinds) }}
-    {%- if rule.value_text or rule.value_at_least is not none %}
-    and (
-      kind <> 'lab_result'
-      or lower(trim(value_text)) in {{ sql_list(rule.value_text | map('trim') | map('lower') | list) }}
-      {%- if rule.value_at_least is not none %}
-      or (not isnan(value_number) and value_number >= {{ rule.value_at_least }})
-      {%- endif %}
-    )
+    {%- if has_values(rule) %}
+    and (kind <> 'lab_result' or {{ matches_by_number(rule) }} or {{ matches_by_word(rule) }})
     {%- endif %}
   group by patient_id
+),
+-- Where the source states periods of observation, the one around the index date is the history and the
+-- follow-up: records before or after it say nothing about the days between.
+period as (
+  select
+    first_match.patient_id,
+    min(stated.start_date) as first_date,
+    max(coalesce(stated.end_date, span.last_record_date)) as last_date
+  from first_match
+  join {{ source('lake', 'observation_period') }} as stated
+    on stated.patient_id = first_match.patient_id
+    and stated.start_date <= first_match.index_date
+    and coalesce(stated.end_date >= first_match.index_date, true)
+  left join {{ ref('int_patient_span') }} as span on span.patient_id = first_match.patient_id
+  group by first_match.patient_id
+),
+states_periods as (
+  select count(*) > 0 as stated from {{ source('lake', 'observation_period') }}
 ),
 outcome as (
   {{ outcome_dates(var('outcome'), 'first_match') }}
@@ -42,12 +54,14 @@ select
   first_match.index_date,
   cast(year(first_match.index_date) - patient.year_of_birth as double) as age_at_index,
   coalesce(patient.sex, 'U') as sex,
-  span.first_record_date,
-  span.last_record_date,
+  case when states_periods.stated then period.first_date else span.first_record_date end as first_record_date,
+  case when states_periods.stated then period.last_date else span.last_record_date end as last_record_date,
   outcome.outcome_date,
   patient.death_date
 from first_match
+cross join states_periods
 left join {{ ref('int_patient_span') }} as span using (patient_id)
+left join period using (patient_id)
 left join outcome using (patient_id)
 left join {{ source('lake', 'patient') }} as patient using (patient_id)
 order by first_match.patient_id
