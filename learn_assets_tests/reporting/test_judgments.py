@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from learn_assets.lake import Lake
-from learn_assets.reporting.document import Report, Table, topics
+from learn_assets.reporting.document import Facts, Report, Table, topics
 from learn_assets.reporting.report import build_report
 from learn_assets.reporting.sections.tripod import (
     ITEMS,
@@ -234,3 +234,25 @@ def test_labels_of_whole_windows_raise_no_concern(report_study: Study, lake: Lak
     answer, evidence = answers(build_report(report_study, made))["4.6b"]
     assert answer == "Yes"
     assert "No labeled patient's window ends after the data" in evidence
+
+
+def test_shifted_dates_are_neither_compared_nor_told_by_year(
+    report_study: Study, lake: Lake
+) -> None:
+    document = report_study.model_dump(by_alias=True)
+    document["dates"]["shifted"] = "per_patient"
+    analyses = document["sensitivity"]["analyses"]
+    document["sensitivity"]["analyses"] = [name for name in analyses if name != "temporal"]
+    study = Study.model_validate(document)
+    report = build_report(study, dated_lake(study, lake, 40, end=date(2020, 1, 1)))
+    assert answers(report)["4.6b"][0] == "No information"
+    facts = [
+        item.value.text
+        for section in report.walk()
+        for block in section.blocks
+        if isinstance(block, Facts)
+        for item in block.items
+        if item.name == "Index dates"
+    ]
+    assert facts
+    assert all("shifted" in text for text in facts)

@@ -36,6 +36,9 @@ def label_dates_judgment(
         return Judgment(
             domain, DATES_QUESTION, NO_INFORMATION, f"The cohort of {key} has no dates."
         )
+    if window.study.dates.shifted is not None:
+        moved = "De-identification shifted each patient's dates, so index dates do not compare."
+        return Judgment(domain, DATES_QUESTION, NO_INFORMATION, moved)
     found = label_dates(cohort, window.window, last, minimum_cell=window.minimum_cell)
     if found.everyone is None:
         few = f"Fewer than {window.minimum_cell} cases or controls in {key}."

@@ -20,6 +20,7 @@ from learn_assets.reporting.table_one import labeled_patients, table_one
 from learn_assets.reporting.values import Value, count, share, words
 
 _TITLE = "Participants"
+_SHIFTED = words("not told: de-identification shifted the dates")
 
 
 def participants(window: WindowContext) -> Section:
@@ -29,7 +30,8 @@ def participants(window: WindowContext) -> Section:
     numbers = _numbers(window, cohort)
     blocks.append(_flow(window, cohort, numbers))
     if cohort is not None and numbers is not None:
-        blocks.append(Facts("sizes", _facts(numbers), layout="numbers"))
+        shifted = window.study.dates.shifted is not None
+        blocks.append(Facts("sizes", _facts(numbers, shifted=shifted), layout="numbers"))
         blocks.append(_table_one(window, cohort))
     return Section(f"{window.anchor}-participants", _TITLE, tuple(blocks))
 
@@ -98,7 +100,7 @@ def _test_names(window: WindowContext, measurements: pl.DataFrame | None) -> dic
     return feature_words(measurements["feature"].unique().to_list(), *known)
 
 
-def _facts(numbers: CohortNumbers) -> tuple[NamedValue, ...]:
+def _facts(numbers: CohortNumbers, *, shifted: bool) -> tuple[NamedValue, ...]:
     facts = [
         ("Labeled patients", count(numbers.labeled)),
         ("Cases", count(numbers.cases)),
@@ -109,7 +111,7 @@ def _facts(numbers: CohortNumbers) -> tuple[NamedValue, ...]:
         ("Men", count(numbers.men)),
         ("Sex unknown", count(numbers.sex_unknown)),
         ("Days to event or end", _quartiles(numbers.follow_up_quartiles)),
-        ("Index dates", _years(numbers.index_years)),
+        ("Index dates", _SHIFTED if shifted else _years(numbers.index_years)),
     ]
     if numbers.scoring_population is not None:
         facts.append(("Eligible now, without label", count(numbers.scoring_population)))
