@@ -9,6 +9,8 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from functools import lru_cache
+from pathlib import Path
 
 import polars as pl
 
@@ -64,18 +66,28 @@ def calendar_of(study: Study, lake: Lake) -> Calendar:
 
 def _written(lake: Lake, columns: Mapping[str, tuple[str, ...]]) -> pl.DataFrame:
     """Return how many records bear each text of the columns: `text`, `records`."""
+    stamps = {table: lake.stamp(f"raw_{table}") for table in columns}
     counted = [
-        lake.scan(f"raw_{table}")
-        .group_by(pl.col(name).str.strip_chars().alias("text"))
-        .len("records")
-        for table, names in columns.items()
-        if lake.stamp(f"raw_{table}") is not None
-        for name in names
-        if name in lake.scan(f"raw_{table}").collect_schema().names()
+        _counted(lake.path(f"raw_{table}"), stamp.fingerprint, name)
+        for table, stamp in stamps.items()
+        if stamp is not None
+        for name in columns[table]
+        if name in stamp.columns
     ]
-    frames = [frame.collect(engine="streaming") for frame in counted]
     empty = pl.DataFrame(schema={"text": pl.String, "records": pl.get_index_type()})
-    return pl.concat([empty, *frames]).drop_nulls()
+    return pl.concat([empty, *counted]).drop_nulls()
+
+
+# Each table that is validated needs the counts of all of them.
+@lru_cache(maxsize=16)
+def _counted(table: Path, _fingerprint: str, column: str) -> pl.DataFrame:
+    """Return how many records of a raw table, as it is at this fingerprint, bear each text."""
+    return (
+        pl.scan_parquet(table, glob=False)
+        .group_by(pl.col(column).str.strip_chars().alias("text"))
+        .len("records")
+        .collect(engine="streaming")
+    )
 
 
 def _day_first(written: pl.DataFrame) -> bool | None:
@@ -83,10 +95,8 @@ def _day_first(written: pl.DataFrame) -> bool | None:
     both = written.select(values.slashed(pl.col("text"))).unnest("text").drop_nulls()
     if both.is_empty():
         return None
-    first, second = (both.get_column(name).max() for name in ("first", "second"))
-    if (first > 12) == (second > 12):  # type: ignore[operator]
-        return None
-    return bool(first > 12)  # type: ignore[operator]
+    first, second = (bool((both.get_column(name) > 12).any()) for name in ("first", "second"))
+    return None if first == second else first
 
 
 def _by_day(written: pl.DataFrame, day_first: bool | None) -> pl.DataFrame:
