@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import polars as pl
+
 from learn_assets.discovery import load, parts
-from learn_assets.reporting.context import CellContext, StudyContext
-from learn_assets.reporting.document import Block, Section
+from learn_assets.reporting.context import CellContext, StudyContext, not_made
+from learn_assets.reporting.document import Block, Section, absent
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,26 @@ class CellSection:
 
 @dataclass(frozen=True)
 class SensitivityBlocks:
-    """Tables and figures within a cell's section of sensitivity analyses."""
+    """Tables and figures within a cell's section of sensitivity analyses.
+
+    table: what they are made from; one line stands for them without its rows. why_empty: the reason
+    in that line.
+    """
 
     at: int
-    make: Callable[[CellContext], Sequence[Block]]
+    title: str
+    table: str
+    make: Callable[[CellContext, pl.DataFrame], Sequence[Block]]
+    why_empty: str = "the study does not ask for it, or there are too few patients"
+
+    def blocks(self, cell: CellContext) -> Sequence[Block]:
+        """Return what there is to show of a cell, or the line that says why there is nothing."""
+        frame = cell.of_cell(self.table)
+        if frame is None:
+            return [absent(self.title, not_made(self.table))]
+        if frame.is_empty():
+            return [absent(self.title, self.why_empty)]
+        return self.make(cell, frame)
 
 
 _Place = TypeVar("_Place", StudySection, CellSection, SensitivityBlocks)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import polars as pl
 
 from learn_assets.analyses.imbalance.figure import TREATMENTS, imbalance_forest
-from learn_assets.reporting.context import CellContext, not_made
+from learn_assets.reporting.context import CellContext
 from learn_assets.reporting.document import (
     Block,
     Column,
     Figure,
     Series,
     Table,
-    absent,
 )
 from learn_assets.reporting.labels import (
     feature_set_label,
@@ -24,7 +23,6 @@ from learn_assets.reporting.sections.long_tables import models_of, rows_of, sing
 from learn_assets.reporting.sections.sensitivity import (
     METRICS,
     MODEL,
-    NOT_ASKED,
     model_cells,
     shown_learner,
 )
@@ -35,14 +33,8 @@ from learn_assets.reporting.values import (
 )
 
 
-def imbalance(cell: CellContext) -> list[Block]:
+def imbalance(cell: CellContext, frame: pl.DataFrame) -> list[Block]:
     """Return ranks and probabilities by treatment of rare cases: figure and table."""
-    title = "Treatment of rare cases"
-    frame = cell.of_cell("imbalance_sensitivity")
-    if frame is None:
-        return [absent(title, not_made("imbalance_sensitivity"))]
-    if frame.is_empty():
-        return [absent(title, NOT_ASKED)]
     learner = shown_learner(frame, cell.reference)
     blocks: list[Block] = []
     svg = imbalance_forest(frame, learner, f"{cell.anchor}-imbalance")
@@ -100,4 +92,4 @@ def _imbalance_series(frame: pl.DataFrame, learner: str) -> tuple[Series, ...]:
     )
 
 
-SECTION = SensitivityBlocks(30, imbalance)
+SECTION = SensitivityBlocks(30, "Treatment of rare cases", "imbalance_sensitivity", imbalance)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import polars as pl
 
 from learn_assets.analyses.learning_curve.figure import learning_curves
-from learn_assets.reporting.context import CellContext, not_made
+from learn_assets.reporting.context import CellContext
 from learn_assets.reporting.document import (
     Block,
     Column,
     Figure,
     Series,
     Table,
-    absent,
 )
 from learn_assets.reporting.labels import (
     feature_set_label,
@@ -21,7 +20,6 @@ from learn_assets.reporting.labels import (
 from learn_assets.reporting.places import SensitivityBlocks
 from learn_assets.reporting.sections.long_tables import models_of, rows_of
 from learn_assets.reporting.sections.sensitivity import (
-    NOT_ASKED,
     shown_learner,
 )
 from learn_assets.reporting.values import (
@@ -33,14 +31,8 @@ from learn_assets.reporting.values import (
 )
 
 
-def learning_curve(cell: CellContext) -> list[Block]:
+def learning_curve(cell: CellContext, frame: pl.DataFrame) -> list[Block]:
     """Return AUROC by number of training patients: figure and table of one learner."""
-    title = "Learning curve"
-    frame = cell.of_cell("learning_curve")
-    if frame is None:
-        return [absent(title, not_made("learning_curve"))]
-    if frame.is_empty():
-        return [absent(title, NOT_ASKED)]
     learner = shown_learner(frame, cell.reference)
     blocks: list[Block] = []
     svg = learning_curves(frame, learner, f"{cell.anchor}-learning")
@@ -93,4 +85,4 @@ def _area(rows: pl.DataFrame) -> Value:
     return estimate(Estimate(row["auroc"], row["lower"], row["upper"]), 3)
 
 
-SECTION = SensitivityBlocks(20, learning_curve)
+SECTION = SensitivityBlocks(20, "Learning curve", "learning_curve", learning_curve)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from learn_assets.reporting.context import CellContext, not_made
+from learn_assets.reporting.context import CellContext
 from learn_assets.reporting.document import (
     Block,
     Column,
@@ -26,17 +26,16 @@ from learn_assets.reporting.values import (
     words,
 )
 
+_TITLE = "Repeated cross-validation"
+_NOT_ASKED = "the study does not ask for repeats"
 
-def repeats(cell: CellContext) -> list[Block]:
+
+def repeats(_cell: CellContext, frame: pl.DataFrame) -> list[Block]:
     """Return mean AUROC over cross-validations with other folds, and the spread between them."""
-    title = "Repeated cross-validation"
-    frame = cell.of_cell("repeated_cross_validation")
-    if frame is None:
-        return [absent(title, not_made("repeated_cross_validation"))]
     over_all = frame.filter(pl.col("repeat").is_null())
     times = frame["repeat"].drop_nulls().n_unique()
     if times < 2:
-        return [absent(title, "the study does not ask for repeats")]
+        return [absent(_TITLE, _NOT_ASKED)]
     table = Table(
         "repeated_cross_validation",
         f"AUROC over {times} cross-validations with other folds",
@@ -60,4 +59,10 @@ def repeats(cell: CellContext) -> list[Block]:
     return [table]
 
 
-SECTION = SensitivityBlocks(40, repeats)
+SECTION = SensitivityBlocks(
+    40,
+    _TITLE,
+    "repeated_cross_validation",
+    repeats,
+    _NOT_ASKED,
+)

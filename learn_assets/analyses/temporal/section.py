@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import date
 
-from learn_assets.reporting.context import CellContext, not_made
+import polars as pl
+
+from learn_assets.reporting.context import CellContext
 from learn_assets.reporting.document import (
     Block,
     Column,
     Table,
-    absent,
 )
 from learn_assets.reporting.places import SensitivityBlocks
 from learn_assets.reporting.sections.long_tables import models_of, rows_of, single
 from learn_assets.reporting.sections.sensitivity import (
     METRICS,
     MODEL,
-    NOT_ASKED,
     model_cells,
 )
 from learn_assets.reporting.values import (
@@ -26,14 +26,8 @@ from learn_assets.reporting.values import (
 )
 
 
-def temporal(cell: CellContext) -> list[Block]:
+def temporal(_cell: CellContext, frame: pl.DataFrame) -> list[Block]:
     """Return who is in either part, and how the later patients are judged."""
-    title = "Temporal validation"
-    frame = cell.of_cell("temporal_validation")
-    if frame is None:
-        return [absent(title, not_made("temporal_validation"))]
-    if frame.is_empty():
-        return [absent(title, NOT_ASKED)]
     cut = frame["cut_date"][0]
     table = Table(
         "temporal_validation",
@@ -70,4 +64,4 @@ def _month(day: date) -> str:
     return f"{day:%B %Y}"
 
 
-SECTION = SensitivityBlocks(10, temporal)
+SECTION = SensitivityBlocks(10, "Temporal validation", "temporal_validation", temporal)

@@ -12,7 +12,6 @@ from learn_assets.reporting.places import SensitivityBlocks, placed
 from learn_assets.reporting.sections.long_tables import models_of
 from learn_assets.reporting.values import Value, words
 
-NOT_ASKED = "the study does not ask for it, or there are too few patients"
 METRICS = (
     ("auroc", "AUROC", 3),
     ("brier", "Brier score", 3),
@@ -27,7 +26,7 @@ MODEL = (
 
 def sensitivity(cell: CellContext) -> Section:
     """Return what every sensitivity analysis shows of a cell."""
-    blocks = (block for part in placed(SensitivityBlocks) for block in part.make(cell))
+    blocks = (block for part in placed(SensitivityBlocks) for block in part.blocks(cell))
     return cell.section("sensitivity", "Sensitivity analyses", *blocks)
 
 
