@@ -31,6 +31,18 @@ def test_shifted_dates_stop_the_run_with_one_sentence(copied: MadeStudy) -> None
     assert "de-identification" in said
 
 
+def test_dates_after_the_end_of_the_extract_stop_the_run_with_the_reason(
+    copied: MadeStudy,
+) -> None:
+    study = tiny_study(dates={"today": "2000-01-01"})
+    stated = MadeStudy(study, copied.home)
+    result = stated.run_job("data_tables", "diagnosis", "diagnosis_quarantine")
+    (said,) = paragraphs(result)
+    assert "diagnosis_quarantine" in said
+    assert "future_date" in said
+    assert "de-identification" in said
+
+
 def test_a_broken_contract_names_column_rule_and_rows(copied: MadeStudy) -> None:
     spoiled = copied.spoiling("cohort", 0, label=7)
     (said,) = paragraphs(copied.run_job("cohort_tables", window=0, definitions=spoiled))
