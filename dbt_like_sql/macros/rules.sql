@@ -7,7 +7,7 @@
   where list = {{ sql_text(rule.code_list) }} and kind in {{ sql_list(rule.kinds) }}
 {%- endmacro -%}
 
-{#- Whether a rule asks for the value of laboratory results. -#}
+{#- Says whether a rule tests the value of laboratory results. -#}
 {%- macro has_values(rule) -%}
   {{- return(rule.value_text or rule.value_at_least is not none) -}}
 {%- endmacro -%}
